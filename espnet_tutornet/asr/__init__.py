@@ -1,0 +1,1 @@
+"""The student model and what it learns from a teacher."""

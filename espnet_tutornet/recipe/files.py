@@ -16,10 +16,10 @@ def atomic_write(path: Union[str, Path], mode: str = "w") -> Iterator[IO]:
         mode: ``"w"`` (UTF-8) or ``"wb"``.
 
     Example:
-        >>> with atomic_write("data/train/text") as f:
+        >>> with atomic_write("data/train/text") as f:  # doctest: +SKIP
         ...     print("utt1 HELLO", file=f)
     """
-    path = Path(path)
+    path = Path(path).resolve()  # a link keeps pointing where it does
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -36,14 +36,14 @@ def atomic_write(path: Union[str, Path], mode: str = "w") -> Iterator[IO]:
 def atomic_dir(path: Union[str, Path]) -> Iterator[Path]:
     """Fill a temporary neighbour of the directory ``path``, then swap it in.
 
-    An existing ``path`` is replaced as a whole, and stays as it was when the
-    block raises.
+    An existing ``path`` is replaced as a whole, and stays as it was when the block
+    or the swap fails.
 
     Example:
-        >>> with atomic_dir("data/train") as new:
-        ...     (new / "text").write_text("utt1 HELLO\\n")
+        >>> with atomic_dir("data/train") as new:  # doctest: +SKIP
+        ...     _ = (new / "text").write_text("utt1 HELLO\\n")
     """
-    path = Path(path)
+    path = Path(path).resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     retired = path.with_name(f".{path.name}.{os.getpid()}.old")
@@ -53,7 +53,12 @@ def atomic_dir(path: Union[str, Path]) -> Iterator[Path]:
         yield temporary
         if path.exists():
             path.replace(retired)
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except OSError:
+            if retired.exists():
+                retired.replace(path)
+            raise
+        shutil.rmtree(retired, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(retired, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Teachers: load one, freeze it, ask it."""

@@ -1,0 +1,3 @@
+# Sourced by run.sh: how the jobs of a stage are spread.
+# local: --nj processes side by side on this machine (one at a time when --ngpu > 0).
+cmd_backend=local

@@ -1,0 +1,3 @@
+# Sourced by run.sh: where corpora lie. A corpus that is not there is made or downloaded.
+MINI=downloads/mini
+LIBRISPEECH=downloads/LibriSpeech

@@ -1,0 +1,208 @@
+"""Add up the distillation terms of one batch."""
+
+from typing import Dict, Mapping, NamedTuple, Optional, Tuple
+
+from torch import Tensor, nn
+
+from espnet_tutornet.config import build, check_keys, choose
+from espnet_tutornet.layers.align import align_hidden, align_posteriors, valid_lens
+from espnet_tutornet.losses import RepresentationLoss, SoftmaxLoss, make_pad_mask
+from espnet_tutornet.outputs import StudentOutputs, TeacherOutputs
+
+
+class RepresentationTerm(nn.Module):
+    """RKD between one student layer and one teacher layer.
+
+    Args:
+        student_sizes: layer name -> width, of the student.
+        teacher_sizes: layer name -> width, of the teacher.
+        student_layer: encoder layer name, or ``last``.
+        teacher_layer: encoder layer name, or ``last``.
+        weight: factor of the term.
+        adapter: see :class:`RepresentationLoss`.
+        frame_weights: see :class:`RepresentationLoss`.
+        frame_weights_conf: see :class:`RepresentationLoss`.
+    """
+
+    needs_logits = False
+
+    def __init__(
+        self,
+        student_sizes: Mapping[str, int],
+        teacher_sizes: Mapping[str, int],
+        student_layer: str = "last",
+        teacher_layer: str = "last",
+        weight: float = 1.0,
+        adapter: str = "linear",
+        frame_weights: str = "nonblank",
+        frame_weights_conf: Optional[dict] = None,
+    ):
+        super().__init__()
+        self.student_layer, self.teacher_layer = student_layer, teacher_layer
+        self.weight = _positive("rkd", weight)
+        self.loss = RepresentationLoss(
+            student_sizes[student_layer],
+            teacher_sizes[teacher_layer],
+            adapter=adapter,
+            frame_weights=frame_weights,
+            frame_weights_conf=frame_weights_conf,
+        )
+        self.needs_posteriors = self.loss.frame_weights.needs_posteriors
+
+    def forward(
+        self,
+        student: StudentOutputs,
+        teacher_hidden: Mapping[str, Tensor],
+        teacher_log_probs: Optional[Tensor],
+        pad_mask: Tensor,
+        blank_id: int,
+    ) -> Tensor:
+        """Return the unweighted loss of the term."""
+        return self.loss(
+            student.hidden[self.student_layer],
+            teacher_hidden[self.teacher_layer],
+            teacher_log_probs,
+            pad_mask,
+            blank_id,
+        )
+
+
+class SoftmaxTerm(nn.Module):
+    """SKD between the CTC softmax outputs.
+
+    Args:
+        weight: factor of the term; the loss is summed over frames.
+        criterion: see :class:`SoftmaxLoss`.
+        temperature: see :class:`SoftmaxLoss`.
+    """
+
+    student_layer = teacher_layer = None
+    needs_logits = needs_posteriors = True
+
+    def __init__(
+        self, weight: float = 0.25, criterion: str = "l2", temperature: float = 1.0
+    ):
+        super().__init__()
+        self.weight = _positive("skd", weight)
+        self.loss = SoftmaxLoss(criterion, temperature)
+
+    def forward(
+        self,
+        student: StudentOutputs,
+        teacher_hidden: Mapping[str, Tensor],
+        teacher_log_probs: Tensor,
+        pad_mask: Tensor,
+        blank_id: int,
+    ) -> Tensor:
+        """Return the unweighted loss of the term."""
+        return self.loss(student.logits, teacher_log_probs, pad_mask)
+
+
+TERMS = {"rkd": RepresentationTerm, "skd": SoftmaxTerm}
+
+
+class Distiller(nn.Module):
+    """The terms of ``distill_conf``, on teacher outputs aligned to the student.
+
+    Args:
+        terms: term name -> its yaml block.
+        student_sizes: layer name -> width, of the student.
+        teacher_sizes: layer name -> width, of the teacher.
+        blank_id: index of ``<blank>`` in the teacher's V.
+
+    Raises:
+        ValueError: an unknown term or key.
+    """
+
+    def __init__(
+        self,
+        terms: Mapping[str, dict],
+        student_sizes: Mapping[str, int],
+        teacher_sizes: Mapping[str, int],
+        blank_id: int,
+    ):
+        super().__init__()
+        check_keys("distill_conf: terms", TERMS, terms)
+        self.blank_id = blank_id
+        self.terms = nn.ModuleDict()
+        for name, conf in terms.items():
+            given = {}
+            if name == "rkd":
+                given = dict(student_sizes=student_sizes, teacher_sizes=teacher_sizes)
+            term = choose("distill_conf: terms", TERMS, name)
+            self.terms[name] = build(
+                f"distill_conf: terms: {name}", term, conf, **given
+            )
+        self.student_layers = _layers(self.terms.values(), "student_layer")
+        self.needs_logits = any(term.needs_logits for term in self.terms.values())
+
+    def forward(
+        self, student: StudentOutputs, teacher: TeacherOutputs
+    ) -> Tuple[Tensor, Dict[str, Tensor]]:
+        """Align the teacher, then add up the terms.
+
+        Returns:
+            The weighted sum, and ``loss_<name>`` of each term before its weight.
+        """
+        ratio = student.frame_shift / teacher.frame_shift
+        max_len = student.hidden["last"].size(1)
+        lens = valid_lens(student.lens, teacher.lens, ratio)
+        pad_mask = make_pad_mask(lens, max_len)
+        hidden = {
+            name: align_hidden(x, teacher.lens, ratio, max_len)
+            for name, x in teacher.hidden.items()
+        }
+        log_probs = teacher.log_probs
+        if log_probs is not None:
+            log_probs = align_posteriors(
+                log_probs, teacher.lens, ratio, max_len, self.blank_id
+            )
+        losses = {
+            name: term(student, hidden, log_probs, pad_mask, self.blank_id)
+            for name, term in self.terms.items()
+        }
+        total = sum(self.terms[name].weight * loss for name, loss in losses.items())
+        return total, {f"loss_{name}": loss.detach() for name, loss in losses.items()}
+
+
+class TermNeeds(NamedTuple):
+    """What the terms of a yaml block read."""
+
+    student_layers: Tuple[str, ...]
+    teacher_layers: Tuple[str, ...]
+    posteriors: bool
+
+
+def term_needs(terms: Mapping[str, dict]) -> TermNeeds:
+    """Tell what student and teacher must report for the yaml block ``terms``.
+
+    Example:
+        >>> term_needs({"rkd": {"frame_weights": "none"}})
+        TermNeeds(student_layers=('last',), teacher_layers=('last',), posteriors=False)
+    """
+    built = Distiller(terms, _Sizes(), _Sizes(), blank_id=0).terms.values()
+    return TermNeeds(
+        student_layers=_layers(built, "student_layer"),
+        teacher_layers=_layers(built, "teacher_layer"),
+        posteriors=any(term.needs_posteriors for term in built),
+    )
+
+
+class _Sizes(dict):
+    """Widths for a dry build: every layer is one wide."""
+
+    def __missing__(self, key: str) -> int:
+        return 1
+
+
+def _layers(terms, attribute: str) -> Tuple[str, ...]:
+    names = [getattr(term, attribute) for term in terms]
+    return tuple(dict.fromkeys(name for name in names if name is not None))
+
+
+def _positive(kind: str, weight: float) -> float:
+    if not weight > 0.0:
+        raise ValueError(
+            f"{kind}: weight must be positive, got {weight}. Remove the term instead."
+        )
+    return weight

@@ -1,0 +1,135 @@
+"""An ESPnet ASR model that also learns from a teacher."""
+
+from contextlib import nullcontext
+from typing import Callable, Dict, Optional, Tuple
+
+from espnet2.asr.espnet_model import ESPnetASRModel
+from espnet2.torch_utils.device_funcs import force_gatherable
+from torch import Tensor
+
+from espnet_tutornet.asr.distiller import Distiller
+from espnet_tutornet.layers.probe import probe_model
+from espnet_tutornet.layers.taps import encode_with_taps, tap
+from espnet_tutornet.outputs import StudentOutputs, TeacherOutputs
+
+DISTILLER_PREFIX = "distiller."
+
+
+class TutorNetASRModel(ESPnetASRModel):
+    """ESPnet's ASR model plus distillation terms.
+
+    Without :meth:`set_distillation` it is its parent, parameter names included. With
+    it, the adapters live under ``distiller.`` in the state dict; the teacher does not
+    live in the module at all. The student's encoder runs forward once a step.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.distiller: Optional[Distiller] = None
+        self.teacher: Optional[Callable[..., TeacherOutputs]] = None
+        self.task_weight = 1.0
+        self.frame_shift = 0.0
+        self._encoded: Optional[tuple] = None
+
+    def set_distillation(
+        self,
+        distiller: Distiller,
+        teacher: Callable[..., TeacherOutputs],
+        task_weight: float = 1.0,
+    ) -> None:
+        """Hand the model its terms and its teacher.
+
+        Args:
+            distiller: the weighted terms; trained along, dropped at export.
+            teacher: called with ``speech`` and ``speech_lengths``.
+            task_weight: factor of ESPnet's own loss; 0.0 skips it (the RKD stage: no
+                CTC, no decoder).
+
+        Raises:
+            ValueError: a negative weight, or SKD on a student without CTC.
+        """
+        if task_weight < 0.0:
+            raise ValueError(f"task_weight must be >= 0, got {task_weight}.")
+        if distiller.needs_logits and self.ctc is None:
+            raise ValueError(
+                "SKD matches CTC posteriors, but the student has no CTC branch "
+                "(ctc_weight: 0.0). Set model_conf: ctc_weight above 0, or remove skd."
+            )
+        self.distiller, self.teacher = distiller, teacher
+        self.task_weight = task_weight
+        self.frame_shift = probe_model(self).frame_shift
+
+    def encode(self, speech: Tensor, speech_lengths: Tensor):
+        """Encode as the parent does and keep what the terms need."""
+        if self.distiller is None:
+            return super().encode(speech, speech_lengths)
+        encoder_out, lens, hidden = encode_with_taps(
+            super().encode,
+            self.encoder,
+            self.distiller.student_layers,
+            speech,
+            speech_lengths,
+        )
+        self._encoded = (lens, hidden)
+        return encoder_out, lens
+
+    def forward(
+        self,
+        speech: Tensor,
+        speech_lengths: Tensor,
+        text: Tensor,
+        text_lengths: Tensor,
+        **kwargs,
+    ) -> Tuple[Tensor, Dict[str, Tensor], Tensor]:
+        """Compute ``task_weight * task loss + sum of weight * term``.
+
+        Args:
+            speech: (B, S) samples.
+            speech_lengths: (B,).
+            text: (B, L) token ids, padded with ``ignore_id``.
+            text_lengths: (B,).
+            kwargs: ``utt_id`` and further streams, as in the parent.
+
+        Returns:
+            loss, stats (the parent's, ``loss_<term>`` before its weight, ``loss`` the
+            sum), weight (B).
+        """
+        if self.distiller is None:
+            return super().forward(speech, speech_lengths, text, text_lengths, **kwargs)
+        needs_logits = self.distiller.needs_logits
+        # the task computes the CTC logits once: read them, do not compute them again
+        tapped = tap(self, ["ctc.ctc_lo"]) if needs_logits else nullcontext({})
+        with tapped as outputs:
+            if self.task_weight > 0.0:
+                task_loss, stats, _ = super().forward(
+                    speech, speech_lengths, text, text_lengths, **kwargs
+                )
+            else:
+                self.encode(speech, speech_lengths)
+                task_loss, stats = 0.0, {}
+                if needs_logits:
+                    self.ctc.ctc_lo(self._encoded[1]["last"])
+        lens, hidden = self._encoded
+        self._encoded = None  # let go of the graph
+        logits = outputs.get("ctc.ctc_lo")
+        student = StudentOutputs(lens, hidden, logits, self.frame_shift)
+        distillation, terms = self.distiller(
+            student, self.teacher(speech, speech_lengths)
+        )
+        loss = self.task_weight * task_loss + distillation
+        stats = {**stats, **terms, "loss": loss.detach()}
+        return force_gatherable((loss, stats, speech.size(0)), speech.device)
+
+
+def student_state_dict(state_dict: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    """Drop what distillation added: what remains is a stock ESPnet model's.
+
+    Example:
+        >>> list(student_state_dict({"encoder.w": 0, "distiller.terms.rkd.w": 1}))
+        ['encoder.w']
+    """
+    return {
+        name: value
+        for name, value in state_dict.items()
+        if not name.startswith(DISTILLER_PREFIX)
+    }

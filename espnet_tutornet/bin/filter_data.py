@@ -1,0 +1,96 @@
+"""Join data directories and remove utterances that cannot be trained on."""
+
+import argparse
+from collections import Counter
+from pathlib import Path
+from typing import Optional, Sequence
+
+from espnet_tutornet.bin.command import exit_on_error
+from espnet_tutornet.recipe.data_dir import read_data_dir, write_data_dir
+from espnet_tutornet.recipe.filtering import (
+    filter_by_ctc,
+    filter_by_duration,
+    format_removed,
+    read_removed,
+)
+from espnet_tutornet.recipe.tokens import load_encoder, read_tokens
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description="Filter by duration (--fs, --min_wav_duration, "
+        "--max_wav_duration), by the length of the CTC target (--token_list, "
+        "--token_type, --samples_per_frame), or both. <out_dir>/removed.tsv lists what "
+        "was removed, here and before.",
+    )
+    parser.add_argument(
+        "--data_dirs", required=True, nargs="+", help="Data directories to join"
+    )
+    parser.add_argument("--out_dir", required=True, help="To write; may be read too")
+    group = parser.add_argument_group("duration")
+    group.add_argument("--fs", type=int, help="Sampling rate in Hz")
+    group.add_argument("--min_wav_duration", type=float, help="Seconds (default: 0)")
+    group.add_argument("--max_wav_duration", type=float, help="Seconds (default: any)")
+    group = parser.add_argument_group("CTC target")
+    group.add_argument("--token_list", help="Path of tokens.txt")
+    group.add_argument("--token_type", choices=("char", "bpe"))
+    group.add_argument("--bpemodel", help="Path of bpe.model, for bpe")
+    group.add_argument(
+        "--samples_per_frame",
+        type=int,
+        help="Samples per frame of the encoder: hop size times subsampling",
+    )
+    return parser
+
+
+@exit_on_error
+def main(cmd: Optional[Sequence[str]] = None) -> None:
+    """Join and filter data directories."""
+    parser = get_parser()
+    args = parser.parse_args(cmd)
+    _check(parser, args)
+    kept = [utt for path in args.data_dirs for utt in read_data_dir(path)]
+    rows = [
+        row
+        for data_dir in args.data_dirs
+        for row in read_removed(Path(data_dir) / "removed.tsv")
+    ]
+    removed = []
+    if args.fs is not None:
+        low = 0.0 if args.min_wav_duration is None else args.min_wav_duration
+        high = float("inf") if args.max_wav_duration is None else args.max_wav_duration
+        kept, removed = filter_by_duration(kept, args.fs, low, high)
+    if args.token_list is not None:
+        encode = load_encoder(args.token_type, args.bpemodel)
+        vocabulary = read_tokens(args.token_list)
+        kept, dense = filter_by_ctc(kept, encode, vocabulary, args.samples_per_frame)
+        removed += dense
+    counts = Counter(row.reason for row in removed)
+    summary = ", ".join(f"{count} {reason}" for reason, count in counts.items())
+    if not kept:
+        raise ValueError(
+            f"{', '.join(args.data_dirs)}: every utterance would be removed ({summary}). "
+            "Check the limits and the sampling rate."
+        )
+    write_data_dir(args.out_dir, kept, {"removed.tsv": format_removed(rows + removed)})
+    print(
+        f"{args.out_dir}: kept {len(kept)}, removed {len(removed)} ({summary or '-'})"
+    )
+
+
+def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    durations = args.min_wav_duration is not None or args.max_wav_duration is not None
+    if durations != (args.fs is not None):
+        parser.error("--fs goes with --min_wav_duration or --max_wav_duration")
+    needed = (args.token_list, args.token_type, args.samples_per_frame)
+    if any(n is None for n in needed) and any(n is not None for n in needed):
+        parser.error("--token_list, --token_type, --samples_per_frame go together")
+    if args.token_type == "bpe" and args.bpemodel is None:
+        parser.error("--token_type bpe needs --bpemodel")
+    if args.fs is None and args.token_list is None:
+        parser.error("nothing to do: give --fs with a duration, or --token_list")
+
+
+if __name__ == "__main__":
+    main()

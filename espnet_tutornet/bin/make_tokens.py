@@ -1,0 +1,48 @@
+"""Make a token list, or take over a teacher's."""
+
+import argparse
+from typing import Optional, Sequence
+
+from espnet_tutornet.bin.command import exit_on_error
+from espnet_tutornet.recipe.tokens import (
+    MODEL_TYPES,
+    copy_teacher_tokens,
+    make_token_list,
+)
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description="Write tokens.txt, token_type (char or bpe) and, for bpe, "
+        "bpe.model and bpe.vocab: from transcripts, or from a teacher's config.yaml.",
+    )
+    parser.add_argument("--out_dir", required=True, help="data/token_list/char, ...")
+    parser.add_argument("--teacher_config", help="config.yaml of an ESPnet ASR model")
+    group = parser.add_argument_group("from transcripts")
+    group.add_argument("--text", help="File text of a data directory")
+    group.add_argument("--token_type", choices=("char", *MODEL_TYPES))
+    group.add_argument("--nbpe", type=int, help="Number of tokens for bpe, unigram")
+    return parser
+
+
+@exit_on_error
+def main(cmd: Optional[Sequence[str]] = None) -> None:
+    """Write one token list."""
+    parser = get_parser()
+    args = parser.parse_args(cmd)
+    if args.teacher_config is not None:
+        if (args.text, args.token_type, args.nbpe) != (None, None, None):
+            parser.error("--teacher_config decides on --text, --token_type and --nbpe")
+        tokens = copy_teacher_tokens(args.teacher_config, args.out_dir)
+    else:
+        if args.text is None or args.token_type is None:
+            parser.error("give --teacher_config, or both --text and --token_type")
+        if args.token_type in MODEL_TYPES and args.nbpe is None:
+            parser.error(f"--token_type {args.token_type} needs --nbpe")
+        tokens = make_token_list(args.text, args.out_dir, args.token_type, args.nbpe)
+    print(f"{args.out_dir}: {len(tokens)} tokens")
+
+
+if __name__ == "__main__":
+    main()

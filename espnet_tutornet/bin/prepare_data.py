@@ -1,0 +1,63 @@
+"""Turn splits in LibriSpeech's layout into data directories."""
+
+import argparse
+from pathlib import Path
+from typing import Optional, Sequence
+
+from espnet_tutornet.bin.command import exit_on_error
+from espnet_tutornet.recipe.data_dir import check_replaceable, write_data_dir
+from espnet_tutornet.recipe.files import atomic_write
+from espnet_tutornet.recipe.librispeech import read_split
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description="Write a data directory for each split of a corpus that is laid "
+        "out as LibriSpeech is: <out_dir>/<split with _ for ->, and <out_dir>/fs.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--corpus_dir", required=True, help="Holds the splits")
+    parser.add_argument("--splits", required=True, nargs="+", help="train-clean ...")
+    parser.add_argument("--out_dir", default="data", help="Gets a directory a split")
+    parser.add_argument(
+        "--fs",
+        default="auto",
+        type=_sampling_rate,
+        help="Sampling rate in Hz that every file must have; auto: as the first file",
+    )
+    return parser
+
+
+@exit_on_error
+def main(cmd: Optional[Sequence[str]] = None) -> None:
+    """Read all splits, and write them once all are sound."""
+    args = get_parser().parse_args(cmd)
+    out_dir, fs, data = Path(args.out_dir), args.fs, {}
+    for split in args.splits:
+        path = out_dir / split.replace("-", "_")
+        check_replaceable(path, "wav.scp")
+        data[path], fs = read_split(args.corpus_dir, split, fs)
+    for path, utterances in data.items():
+        write_data_dir(path, utterances)
+        speakers = len({utt.speaker for utt in utterances})
+        hours = sum(utt.num_samples for utt in utterances) / fs / 3600
+        print(
+            f"{path}: {len(utterances)} utterances, {speakers} speakers, {hours:.3f} h"
+        )
+    with atomic_write(out_dir / "fs") as f:
+        print(fs, file=f)
+
+
+def _sampling_rate(value: str) -> Optional[int]:
+    if value == "auto":
+        return None
+    if not value.isdecimal() or int(value) == 0:
+        raise argparse.ArgumentTypeError(
+            f"expected auto or a rate in Hz, for example 8000, got {value!r}"
+        )
+    return int(value)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""Run the jobs of a recipe stage: once each, some side by side, loading ESPnet once.
+
+Importing ESPnet takes 7-8 s. This command imports what the jobs need, then forks one
+process a job. A job that is done with the same command and the same inputs is skipped;
+a changed one runs again.
+
+A jobs file has one job a line, words quoted as in a shell:
+
+    done=exp/a/.done log=exp/a/train.log depends=conf/a.yaml,data/.done -- \
+        espnet2.bin.asr_train --config conf/a.yaml --output_dir exp/a
+"""
+
+import argparse
+import ctypes
+import hashlib
+import importlib
+import logging
+import multiprocessing
+import os
+import shlex
+import signal
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List, Tuple
+
+from tqdm import tqdm
+
+from espnet_tutornet.bin.command import exit_on_error
+from espnet_tutornet.recipe.files import atomic_write
+
+KEYS = ("done", "log", "depends")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One call of a module's ``main``.
+
+    Attributes:
+        module: for example ``espnet2.bin.asr_train``.
+        args: its command line.
+        done: marker file, written after success; holds the job's stamp.
+        log: where its output goes, appended.
+        depends: files whose content the job depends on.
+    """
+
+    module: str
+    args: Tuple[str, ...]
+    done: Path
+    log: Path
+    depends: Tuple[Path, ...] = ()
+
+    def stamp(self) -> str:
+        """Hash the command and the inputs.
+
+        Raises:
+            FileNotFoundError: an input is missing.
+        """
+        digest = hashlib.sha256(shlex.join((self.module,) + self.args).encode())
+        for path in self.depends:
+            if not path.is_file():
+                raise FileNotFoundError(
+                    f"{self.done.parent}: needs {path}, which is not there. Run the "
+                    "earlier stages first."
+                )
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+    def is_done(self) -> bool:
+        """Tell whether the marker is there and fits."""
+        return self.done.is_file() and self.done.read_text().strip() == self.stamp()
+
+
+def read_jobs(path: Path) -> List[Job]:
+    """Read a jobs file.
+
+    Raises:
+        ValueError: a line without ``--``, without a module, or with an unknown key.
+    """
+    jobs = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        words = shlex.split(line)
+        head = words[: words.index("--")] if "--" in words else words
+        command = words[len(head) + 1 :]
+        fields = dict(word.partition("=")[::2] for word in head)
+        if not command or set(fields) - set(KEYS) or not {"done", "log"} <= set(fields):
+            raise ValueError(
+                f"{path}:{number}: expected 'done=FILE log=FILE [depends=A,B] -- "
+                f"MODULE [ARG ...]', got: {line}"
+            )
+        depends = tuple(Path(p) for p in fields.get("depends", "").split(",") if p)
+        jobs.append(
+            Job(
+                module=command[0],
+                args=tuple(command[1:]),
+                done=Path(fields["done"]),
+                log=Path(fields["log"]),
+                depends=depends,
+            )
+        )
+    return jobs
+
+
+def run_jobs(jobs: List[Job], nj: int, threads: int, title: str) -> None:
+    """Run what is not done, at most ``nj`` at a time.
+
+    Args:
+        jobs: the jobs; those that are done are skipped.
+        nj: processes side by side.
+        threads: torch threads of each.
+        title: for the progress bar.
+
+    Raises:
+        RuntimeError: a job failed; the others were run to their end.
+    """
+    waiting = deque(job for job in jobs if not job.is_done())
+    print(f"{title}: {len(waiting)} to do, {len(jobs) - len(waiting)} done before")
+    for module in dict.fromkeys(job.module for job in waiting):
+        importlib.import_module(module)
+    running, failed = [], []
+    bar = tqdm(total=len(waiting), desc=title, unit="job", disable=None)
+    try:
+        while waiting or running:
+            while waiting and len(running) < nj:
+                running.append(_start(waiting.popleft(), threads))
+            time.sleep(0.05)
+            for job, process in [pair for pair in running if not pair[1].is_alive()]:
+                running.remove((job, process))
+                bar.update()
+                if process.exitcode == 0:
+                    with atomic_write(job.done) as f:
+                        print(job.stamp(), file=f)
+                else:
+                    failed.append(job)
+                    bar.write(_failure(job, process.exitcode))
+    finally:
+        for _, process in running:
+            process.terminate()
+    bar.close()
+    if failed:
+        raise RuntimeError(
+            f"{len(failed)} of {len(jobs)} jobs failed: "
+            f"{', '.join(str(job.log) for job in failed)}. Mend the cause and run the "
+            "stage again: what is done stays done."
+        )
+
+
+def _start(job: Job, threads: int) -> Tuple[Job, multiprocessing.Process]:
+    job.done.unlink(missing_ok=True)
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    # not daemonic: ESPnet's data loaders start workers of their own
+    context = multiprocessing.get_context("fork")
+    process = context.Process(target=_child, args=(job, threads, os.getpid()))
+    process.start()
+    return job, process
+
+
+def _child(job: Job, threads: int, parent: int) -> None:
+    _die_with(parent)
+    log = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+    logging.getLogger().handlers.clear()
+    print(f"# python -m {shlex.join((job.module,) + job.args)}")
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+    sys.argv = [job.module, *job.args]
+    start = time.time()
+    importlib.import_module(job.module).main(list(job.args))
+    print(f"# ended, {time.time() - start:.1f} s")
+
+
+def _die_with(parent: int) -> None:
+    """Ask Linux to end this process when the one that started it is killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1 = PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        sys.exit(1)
+
+
+def _failure(job: Job, exitcode: int, lines: int = 15) -> str:
+    with job.log.open(encoding="utf-8", errors="replace") as f:
+        tail = "".join(deque(f, maxlen=lines))
+    return f"FAILED (status {exitcode}), last lines of {job.log}:\n{tail}"
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the argument parser."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--jobs", type=Path, required=True, help="The jobs file")
+    parser.add_argument("--nj", type=int, default=1, help="Jobs side by side")
+    parser.add_argument("--threads", type=int, default=1, help="Torch threads a job")
+    parser.add_argument("--title", default="jobs", help="Name of the progress bar")
+    return parser
+
+
+@exit_on_error
+def main(cmd=None):
+    """Run the jobs of a file."""
+    args = get_parser().parse_args(cmd)
+    if args.nj < 1 or args.threads < 1:
+        raise ValueError(
+            f"nj and threads must be at least 1, got {args.nj}, {args.threads}."
+        )
+    run_jobs(read_jobs(args.jobs), args.nj, args.threads, args.title)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Small torch-only layers: adapters, frame alignment, taps on hidden layers."""

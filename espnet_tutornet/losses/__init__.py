@@ -1,0 +1,19 @@
+"""Distillation losses: tensors in, scalar out, torch only.
+
+Axes: B utterances, T frames after subsampling, D width, V tokens with blank.
+"""
+
+from espnet_tutornet.losses.frame_weights import FRAME_WEIGHTS, FrameWeights
+from espnet_tutornet.losses.masking import make_pad_mask, utterance_mean
+from espnet_tutornet.losses.representation import RepresentationLoss
+from espnet_tutornet.losses.softmax import CRITERIA, SoftmaxLoss
+
+__all__ = [
+    "CRITERIA",
+    "FRAME_WEIGHTS",
+    "FrameWeights",
+    "RepresentationLoss",
+    "SoftmaxLoss",
+    "make_pad_mask",
+    "utterance_mean",
+]

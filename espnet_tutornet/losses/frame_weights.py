@@ -1,0 +1,178 @@
+"""Frame weights of RKD: which frames the teacher pays attention to.
+
+The paper says that frame weighting "points out the frames to which the teacher model
+pays more attention" (Yoon et al., arXiv 2008.00671, abstract). The formulas are this
+project's choice: each is a function of the teacher alone.
+"""
+
+import math
+from typing import Optional
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from espnet_tutornet.config import choose
+
+
+def uniform_weights(
+    hidden: Tensor, log_probs: Optional[Tensor], pad_mask: Tensor, blank_id: int
+) -> Tensor:
+    """Weight all frames alike: w[b, t] = 1."""
+    return torch.ones(hidden.shape[:2], device=hidden.device)
+
+
+def nonblank_weights(
+    hidden: Tensor, log_probs: Tensor, pad_mask: Tensor, blank_id: int
+) -> Tensor:
+    """Weight by the teacher's non-blank mass: w[b, t] = 1 - p[b, t, blank]."""
+    return -torch.expm1(log_probs[..., blank_id].float())
+
+
+def peak_weights(
+    hidden: Tensor, log_probs: Tensor, pad_mask: Tensor, blank_id: int
+) -> Tensor:
+    """Weight by the likeliest other token: w[b, t] = max_{v != blank} p[b, t, v]."""
+    sides = (log_probs[..., :blank_id], log_probs[..., blank_id + 1 :])
+    peaks = [side.amax(dim=-1) for side in sides if side.size(-1)]  # (B, T) each
+    return torch.stack(peaks).amax(dim=0).float().exp()
+
+
+def energy_weights(
+    hidden: Tensor, log_probs: Optional[Tensor], pad_mask: Tensor, blank_id: int
+) -> Tensor:
+    """Weight by activation energy: w[b, t] = ||h[b, t]||^2.
+
+    Source:
+        Activation attention, Zagoruyko & Komodakis, arXiv 1612.03928, over frames.
+    """
+    return hidden.float().pow(2).sum(dim=-1)
+
+
+def mask_weights(
+    hidden: Tensor,
+    log_probs: Tensor,
+    pad_mask: Tensor,
+    blank_id: int,
+    dilation: int = 1,
+) -> Tensor:
+    """Keep frames within ``dilation`` frames of one whose argmax is not blank."""
+    spikes = (log_probs.argmax(dim=-1) != blank_id).float()  # (B, T)
+    spikes = spikes.masked_fill(pad_mask, 0.0)  # padding must not spread
+    return F.max_pool1d(
+        spikes.unsqueeze(1), 2 * dilation + 1, stride=1, padding=dilation
+    ).squeeze(1)
+
+
+def entropy_weights(
+    hidden: Tensor, log_probs: Tensor, pad_mask: Tensor, blank_id: int
+) -> Tensor:
+    """Weight by certainty: w[b, t] = 1 - H(p[b, t]) / log V."""
+    log_probs = log_probs.float()
+    neg_entropy = torch.einsum("btv,btv->bt", log_probs.exp(), log_probs)
+    return (1.0 + neg_entropy / math.log(log_probs.size(-1))).clamp_min(0.0)
+
+
+FRAME_WEIGHTS = {
+    "none": uniform_weights,
+    "nonblank": nonblank_weights,
+    "peak": peak_weights,
+    "energy": energy_weights,
+    "mask": mask_weights,
+    "entropy": entropy_weights,
+}
+WITHOUT_POSTERIORS = ("none", "energy")
+
+
+class FrameWeights:
+    """Named frame weights, with a floor, normalised to a mean of one.
+
+    The weights of an utterance are scaled so that ``sum_t w_t`` is its number of valid
+    frames; then frames under ``floor`` are lifted to it and the sum is restored. With
+    ``floor=0`` an utterance whose weights are all zero counts nothing.
+
+    Args:
+        name: a key of ``FRAME_WEIGHTS``.
+        floor: least weight, as a share of the average weight, in [0, 1].
+        dilation: frames kept on either side of a spike; only for ``mask`` (default 1).
+
+    Raises:
+        ValueError: unknown name, a value out of range, dilation without ``mask``.
+
+    Source:
+        Idea: TutorNet, arXiv 2008.00671. Formulas, floor, normalisation: ours.
+
+    Example:
+        >>> log_probs = torch.tensor([[[0.9, 0.1], [0.4, 0.6]]]).log()
+        >>> no_padding = torch.zeros(1, 2, dtype=torch.bool)
+        >>> FrameWeights("nonblank")(torch.zeros(1, 2, 3), log_probs, no_padding, 0)
+        tensor([[0.2857, 1.7143]])
+    """
+
+    def __init__(
+        self,
+        name: str = "nonblank",
+        floor: float = 0.0,
+        dilation: Optional[int] = None,
+    ):
+        self.function = choose("frame_weights", FRAME_WEIGHTS, name)
+        if not 0.0 <= floor <= 1.0:
+            raise ValueError(f"frame weights: floor must be in [0, 1], got {floor}.")
+        if dilation is not None and name != "mask":
+            raise ValueError(
+                f"frame weights: dilation is for 'mask' alone, got it with {name!r}."
+            )
+        if dilation is not None and dilation < 0:
+            raise ValueError(f"frame weights: dilation must be >= 0, got {dilation}.")
+        self.name, self.floor = name, floor
+        self.options = {} if dilation is None else {"dilation": dilation}
+        self.needs_posteriors = name not in WITHOUT_POSTERIORS
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        teacher_hidden: Tensor,
+        teacher_log_probs: Optional[Tensor],
+        pad_mask: Tensor,
+        blank_id: int,
+    ) -> Tensor:
+        """Weigh the frames of a batch.
+
+        Args:
+            teacher_hidden: (B, T, D).
+            teacher_log_probs: (B, T, V) natural log; None where not needed.
+            pad_mask: (B, T), True on padding.
+            blank_id: index of ``<blank>`` in V.
+
+        Returns:
+            (B, T) float32, zero on padding, mean one over the valid frames.
+
+        Raises:
+            ValueError: posteriors are needed and missing, or ``blank_id`` not in V.
+        """
+        if self.needs_posteriors:
+            if teacher_log_probs is None:
+                raise ValueError(
+                    f"frame weights {self.name!r} need the teacher's CTC posteriors, "
+                    f"got none. Choose one of {list(WITHOUT_POSTERIORS)}, or a teacher "
+                    "with a CTC branch."
+                )
+            size = teacher_log_probs.size(-1)
+            if not 0 <= blank_id < size:
+                raise ValueError(
+                    f"blank_id must be in [0, {size}), got {blank_id}. See token_list."
+                )
+        weights = self.function(
+            teacher_hidden, teacher_log_probs, pad_mask, blank_id, **self.options
+        )
+        weights = _mean_one(weights.float().masked_fill(pad_mask, 0.0), pad_mask)
+        if self.floor > 0.0:
+            lifted = weights.clamp_min(self.floor).masked_fill(pad_mask, 0.0)
+            weights = _mean_one(lifted, pad_mask)
+        return weights
+
+
+def _mean_one(weights: Tensor, pad_mask: Tensor) -> Tensor:
+    frames = (~pad_mask).sum(dim=1, keepdim=True)  # (B, 1)
+    total = weights.sum(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
+    return weights * (frames / total)

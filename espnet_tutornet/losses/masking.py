@@ -1,0 +1,36 @@
+"""Padding masks and the reduction that all losses share."""
+
+import torch
+from torch import Tensor
+
+
+def make_pad_mask(lens: Tensor, max_len: int) -> Tensor:
+    """Mark padding.
+
+    Args:
+        lens: (B,) valid frames.
+        max_len: T.
+
+    Returns:
+        (B, T) bool, True on padding.
+
+    Example:
+        >>> make_pad_mask(torch.tensor([1, 2]), 2)
+        tensor([[False,  True],
+                [False, False]])
+    """
+    return torch.arange(max_len, device=lens.device) >= lens.unsqueeze(1)
+
+
+def utterance_mean(frame_loss: Tensor, pad_mask: Tensor) -> Tensor:
+    """Sum over the valid frames of an utterance, then average over utterances.
+
+    Args:
+        frame_loss: (B, T); padding may hold anything, NaN included.
+        pad_mask: (B, T), True on padding.
+
+    Returns:
+        Scalar, differentiable also when everything is padding (then 0).
+    """
+    frame_loss = frame_loss.masked_fill(pad_mask, 0.0)
+    return frame_loss.sum() / frame_loss.size(0)

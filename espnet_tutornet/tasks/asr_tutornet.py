@@ -1,0 +1,158 @@
+"""ESPnet's ASR task with a teacher."""
+
+import argparse
+from pathlib import Path
+from typing import Any, Mapping, Optional, Sequence
+
+import torch
+import yaml
+from espnet2.tasks.asr import ASRTask, model_choices
+from espnet2.utils.nested_dict_action import NestedDictAction
+
+from espnet_tutornet.asr.distiller import Distiller, term_needs
+from espnet_tutornet.asr.tutornet_model import TutorNetASRModel
+from espnet_tutornet.config import check_keys
+from espnet_tutornet.layers.probe import probe_model
+from espnet_tutornet.teacher.online import OnlineTeacher
+
+model_choices.classes["tutornet"] = TutorNetASRModel
+
+CONF_KEYS = ("teacher", "terms", "task_weight")
+TEACHER_KEYS = ("config", "model")
+
+
+class TutorNetTask(ASRTask):
+    """ASRTask plus ``--distill_conf``.
+
+    Keys of ``distill_conf``:
+        teacher: ``config`` (ESPnet's config.yaml) and ``model`` (the .pth).
+        terms: ``rkd`` and ``skd``, each with its constructor's arguments
+            (:class:`RepresentationTerm`, :class:`SoftmaxTerm`).
+        task_weight: factor of ESPnet's own loss, 1.0 unless given; 0.0 is the RKD
+            stage.
+
+    The student's dumped config.yaml is a plain ESPnet one; the distillation is recorded
+    beside it in ``distill.yaml``.
+    """
+
+    @classmethod
+    def add_task_arguments(cls, parser: argparse.ArgumentParser):
+        """Add ``--distill_conf`` to ESPnet's arguments."""
+        super().add_task_arguments(parser)
+        group = parser.add_argument_group(description="Distillation related")
+        group.add_argument(
+            "--distill_conf",
+            action=NestedDictAction,
+            default={},
+            help="Teacher, terms and task_weight; empty trains without distillation",
+        )
+
+    @classmethod
+    def build_model(cls, args: argparse.Namespace) -> TutorNetASRModel:
+        """Build the student and, unless statistics are collected, its teacher.
+
+        ``args`` comes out as a stock ASR task would have it: that is what ESPnet dumps.
+
+        Raises:
+            ValueError: an unknown key, a missing one, or token lists that differ
+                while SKD is on.
+        """
+        conf = dict(getattr(args, "distill_conf", None) or {})
+        vars(args).pop("distill_conf", None)
+        args.model = "tutornet"
+        model = super().build_model(args)
+        args.model = "espnet"
+        if conf and not getattr(args, "collect_stats", False):
+            _check_conf(conf)
+            _refuse_time_warp(args)
+            add_distillation(model, **conf)
+            if getattr(args, "output_dir", None) is not None:
+                _record(conf, Path(args.output_dir))
+        return model
+
+
+def add_distillation(
+    model: TutorNetASRModel,
+    teacher: Mapping[str, str],
+    terms: Mapping[str, Mapping[str, Any]],
+    task_weight: float = 1.0,
+) -> None:
+    """Load the teacher, build the terms and hand both to the student.
+
+    Args:
+        model: the student.
+        teacher: ``config`` and ``model``, paths.
+        terms: term name -> its arguments.
+        task_weight: factor of the student's own loss.
+
+    Raises:
+        ValueError: token lists that differ while posteriors are compared.
+    """
+    needs = term_needs(terms)
+    tutor = OnlineTeacher.from_files(
+        **teacher, layers=needs.teacher_layers, use_posteriors=needs.posteriors
+    )
+    if "skd" in terms:
+        check_token_lists(model.token_list, tutor.token_list)
+    with torch.random.fork_rng(devices=[]):
+        # the adapters must not shift the random numbers of the student's training
+        distiller = Distiller(
+            terms,
+            student_sizes=probe_model(model, needs.student_layers).sizes,
+            teacher_sizes=tutor.sizes,
+            blank_id=tutor.blank_id,
+        )
+    model.set_distillation(distiller, tutor, task_weight)
+
+
+def check_token_lists(student: Sequence[str], teacher: Sequence[str]) -> None:
+    """Refuse SKD between different token lists.
+
+    Raises:
+        ValueError: they differ; the message names the first difference.
+    """
+    if list(student) == list(teacher):
+        return
+    where = next(
+        (i for i, pair in enumerate(zip(student, teacher)) if pair[0] != pair[1]),
+        min(len(student), len(teacher)),
+    )
+    raise ValueError(
+        "SKD compares posteriors token by token, but the token lists differ: student "
+        f"{len(student)} tokens, teacher {len(teacher)}; first difference at {where}: "
+        f"{_at(student, where)!r} and {_at(teacher, where)!r}. Take over the teacher's "
+        "token list (run.sh --teacher_config, stage 4), or use RKD alone."
+    )
+
+
+def _at(tokens: Sequence[str], index: int) -> Optional[str]:
+    return tokens[index] if index < len(tokens) else None
+
+
+def _check_conf(conf: Mapping[str, Any]) -> None:
+    check_keys("distill_conf", CONF_KEYS, conf)
+    for key in ("teacher", "terms"):
+        if not conf.get(key):
+            raise ValueError(
+                f"distill_conf: {key} is missing. Known keys: {CONF_KEYS}."
+            )
+    check_keys("distill_conf: teacher", TEACHER_KEYS, conf["teacher"])
+    missing = sorted(set(TEACHER_KEYS) - set(conf["teacher"]))
+    if missing:
+        raise ValueError(f"distill_conf: teacher: {missing} missing: paths of a model.")
+
+
+def _refuse_time_warp(args: argparse.Namespace) -> None:
+    specaug_conf = getattr(args, "specaug_conf", None) or {}
+    specaug = getattr(args, "specaug", None)
+    if specaug is not None and specaug_conf.get("apply_time_warp", True):
+        raise ValueError(
+            "specaug_conf: apply_time_warp is on (ESPnet's default): the student would "
+            "hear another time axis than its teacher. Set apply_time_warp: false."
+        )
+
+
+def _record(conf: Mapping[str, Any], output_dir: Path) -> None:
+    output_dir.mkdir(parents=True, exist_ok=True)
+    with (output_dir / "distill.yaml").open("w", encoding="utf-8") as f:
+        yaml.safe_dump(dict(conf), f, sort_keys=False)

@@ -1,0 +1,100 @@
+"""Load a trained ESPnet ASR model as a teacher: safely, completely, or not at all."""
+
+import argparse
+import pickle
+from pathlib import Path
+from typing import Dict, Tuple, Union
+
+import torch
+import yaml
+from espnet2.asr.espnet_model import ESPnetASRModel
+from espnet2.tasks.asr import ASRTask
+
+
+def load_config(config_file: Union[str, Path]) -> argparse.Namespace:
+    """Read an ESPnet ``config.yaml``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not the dumped configuration of an ASR model.
+    """
+    config_file = Path(config_file)
+    if not config_file.is_file():
+        raise FileNotFoundError(
+            f"no teacher configuration at {config_file}. Give the config.yaml that "
+            "ESPnet wrote beside the trained model (--teacher_config)."
+        )
+    conf = yaml.safe_load(config_file.read_text(encoding="utf-8"))
+    if not isinstance(conf, dict) or "token_list" not in conf:
+        raise ValueError(
+            f"{config_file} is not the config.yaml of a trained ESPnet ASR model: "
+            "expected a mapping with token_list."
+        )
+    return argparse.Namespace(**conf)
+
+
+def load_parameters(model_file: Union[str, Path]) -> Dict[str, torch.Tensor]:
+    """Read a ``.pth`` of parameters without executing anything in it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it holds more than tensors, or is damaged.
+    """
+    model_file = Path(model_file)
+    if not model_file.is_file():
+        raise FileNotFoundError(
+            f"no teacher parameters at {model_file}. Give the .pth that belongs to the "
+            "teacher's config.yaml (--teacher_model)."
+        )
+    try:
+        return torch.load(model_file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ValueError(
+            f"{model_file} cannot be read as parameters: expected a dict of tensors "
+            f"as ESPnet saves it, got: {str(error).splitlines()[0]}"
+        ) from None
+
+
+def load_model(
+    config_file: Union[str, Path], model_file: Union[str, Path]
+) -> Tuple[ESPnetASRModel, argparse.Namespace]:
+    """Build the model of ``config_file`` and fill it from ``model_file``, strictly.
+
+    ESPnet itself loads with ``strict=False``, so that a wrong file goes unnoticed;
+    a teacher that is half random must not.
+
+    Args:
+        config_file: ESPnet's config.yaml.
+        model_file: the .pth that belongs to it.
+
+    Returns:
+        The model in eval mode on the CPU, all its parameters frozen, and its arguments.
+
+    Raises:
+        FileNotFoundError: a file is missing, or one that the configuration names.
+        ValueError: the parameters are not for this configuration.
+    """
+    args = load_config(config_file)
+    state_dict = load_parameters(model_file)
+    args.init = None  # all parameters come from the file
+    try:
+        model = ASRTask.build_model(args)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{config_file} names a file that is not there: {error.filename}. Run "
+            "where the path holds, or mend it in the configuration."
+        ) from None
+    try:
+        model.load_state_dict(state_dict, strict=True)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{model_file} is not for {config_file}: {_brief(str(error))} "
+            "Give the .pth that was trained with this configuration."
+        ) from None
+    model.requires_grad_(False)
+    return model.eval(), args
+
+
+def _brief(message: str, limit: int = 400) -> str:
+    text = " ".join(message.split())
+    return text if len(text) <= limit else text[:limit] + " ..."

@@ -1,0 +1,97 @@
+import pytest
+
+from espnet_tutornet.bin.filter_data import main
+from espnet_tutornet.recipe.data_dir import Utterance, read_data_dir, write_data_dir
+from espnet_tutornet.recipe.tokens import make_token_list
+
+DURATION = "--fs 8000 --min_wav_duration 0.1 --max_wav_duration 2".split()
+
+
+@pytest.fixture
+def data(tmp_path):
+    utts = [
+        Utterance("dense", "s", "w", 1600, "ABABABABAB"),
+        Utterance("good", "s", "w", 8000, "AB"),
+        Utterance("long", "s", "w", 16001, "AB"),
+        Utterance("short", "s", "w", 799, "AB"),
+    ]
+    write_data_dir(tmp_path / "data", utts)
+    make_token_list(tmp_path / "data/text", tmp_path / "char", "char")
+    return tmp_path
+
+
+def _run(data, source, *options):
+    main(["--data_dirs", f"{data}/{source}", "--out_dir", f"{data}/dump", *options])
+    return {path.name: path.read_text() for path in (data / "dump").iterdir()}
+
+
+def _ctc(data):
+    tokens = ["--token_list", f"{data}/char/tokens.txt", "--token_type", "char"]
+    return [*tokens, "--samples_per_frame", "320"]
+
+
+def test_both_steps_after_each_other_and_twice(data, capsys):
+    first = _run(data, "data", *DURATION)
+    assert first["removed.tsv"] == (
+        "utt_id\treason\tvalue\n"
+        "long\tlonger_than_max_wav_duration\t2.000\n"
+        "short\tshorter_than_min_wav_duration\t0.100\n"
+    )
+    assert first == _run(data, "data", *DURATION)
+    second = _run(data, "dump", *_ctc(data))
+    dense = "dense\tctc_target_longer_than_frames\t10>4\n"
+    assert second["removed.tsv"] == first["removed.tsv"] + dense
+    assert second["text"] == "good AB\n"
+    assert second == _run(data, "dump", *_ctc(data))
+    assert len(read_data_dir(data / "data")) == 4
+    out = capsys.readouterr().out
+    assert "dump: kept 1, removed 1 (1 ctc_target_longer_than_frames)\n" in out
+    assert out.endswith("dump: kept 1, removed 0 (-)\n")
+
+
+def test_both_steps_at_once(data):
+    files = _run(data, "data", *DURATION, *_ctc(data))
+    assert files["text"] == "good AB\n"
+    assert len(files["removed.tsv"].splitlines()) == 4
+
+
+def test_one_limit_is_enough(data):
+    assert len(_run(data, "data", "--fs", "8000", "--max_wav_duration", "2")) == 6
+    assert len(read_data_dir(data / "dump")) == 3
+
+
+def test_bpe_targets_are_counted_in_pieces(data):
+    make_token_list(data / "data/text", data / "bpe", "bpe", 9)
+    options = ["--token_list", f"{data}/bpe/tokens.txt", "--token_type", "bpe"]
+    options += ["--bpemodel", f"{data}/bpe/bpe.model", "--samples_per_frame", "200"]
+    files = _run(data, "data", *options)
+    # 7 frames hold its pieces (▁AB ABAB ABAB, so 4), but not its 10 letters.
+    assert "dense ABABABABAB\n" in files["text"]
+
+
+def test_nothing_left_is_an_error_and_keeps_the_old(data, capsys):
+    before = _run(data, "data", *DURATION)
+    with pytest.raises(SystemExit, match="1"):
+        _run(data, "dump", "--fs", "8000", "--min_wav_duration", "9")
+    error = capsys.readouterr().err
+    assert "would be removed (2 shorter_than_min_wav_duration)" in error
+    assert before == {p.name: p.read_text() for p in (data / "dump").iterdir()}
+
+
+@pytest.mark.parametrize(
+    "options, match",
+    [
+        ([], "nothing to do"),
+        (["--fs", "8000"], "--fs goes with --min_wav_duration"),
+        (["--max_wav_duration", "3"], "--fs goes with"),
+        (["--token_list", "x"], "--samples_per_frame go together"),
+        (
+            "--token_list x --token_type bpe --samples_per_frame 1".split(),
+            "--token_type bpe needs --bpemodel",
+        ),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(data, capsys, options, match):
+    with pytest.raises(SystemExit, match="2"):
+        _run(data, "data", *options)
+    assert match in capsys.readouterr().err
