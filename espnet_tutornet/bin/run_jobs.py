@@ -68,9 +68,9 @@ class Job:
             digest.update(path.read_bytes())
         return digest.hexdigest()
 
-    def is_done(self) -> bool:
-        """Tell whether the marker is there and fits."""
-        return self.done.is_file() and self.done.read_text().strip() == self.stamp()
+    def is_done(self, stamp: str) -> bool:
+        """Tell whether the marker is there and holds ``stamp``."""
+        return self.done.is_file() and self.done.read_text().strip() == stamp
 
 
 def read_jobs(path: Path) -> List[Job]:
@@ -113,9 +113,11 @@ def run_jobs(jobs: List[Job], nj: int, threads: int, title: str) -> None:
         title: for the progress bar.
 
     Raises:
+        FileNotFoundError: an input of a job is missing; none was started.
         RuntimeError: a job failed; the others were run to their end.
     """
-    waiting = deque(job for job in jobs if not job.is_done())
+    stamps = {job: job.stamp() for job in jobs}  # of the inputs as they are now
+    waiting = deque(job for job in jobs if not job.is_done(stamps[job]))
     print(f"{title}: {len(waiting)} to do, {len(jobs) - len(waiting)} done before")
     for module in dict.fromkeys(job.module for job in waiting):
         importlib.import_module(module)
@@ -131,7 +133,7 @@ def run_jobs(jobs: List[Job], nj: int, threads: int, title: str) -> None:
                 bar.update()
                 if process.exitcode == 0:
                     with atomic_write(job.done) as f:
-                        print(job.stamp(), file=f)
+                        print(stamps[job], file=f)
                 else:
                     failed.append(job)
                     bar.write(_failure(job, process.exitcode))

@@ -31,6 +31,9 @@ class Probe:
 def probe_model(model: nn.Module, layers: Iterable[str] = ("last",)) -> Probe:
     """Encode silence of two lengths; the model's mode is restored.
 
+    The two do not share a batch: ESPnet's subsampled masks give the longest utterance
+    of a batch one frame less at its end than the others.
+
     Args:
         model: an ESPnet ASR model that takes waveforms.
         layers: encoder layer names to measure; ``last`` is always among them.
@@ -46,22 +49,25 @@ def probe_model(model: nn.Module, layers: Iterable[str] = ("last",)) -> Probe:
             "a frontend."
         )
     device = next(model.parameters()).device
-    lengths = torch.tensor([PROBE_START + PROBE_STEP, PROBE_START], device=device)
-    speech = torch.zeros(2, int(lengths.max()), device=device)
     was_training = model.training
     model.eval()
-    _, frames, hidden = encode_with_taps(
-        model.encode, model.encoder, layers, speech, lengths
-    )
+    frames = []
+    for samples in (PROBE_START + PROBE_STEP, PROBE_START):
+        speech = torch.zeros(1, samples, device=device)
+        lengths = torch.tensor([samples], device=device)
+        _, lens, hidden = encode_with_taps(
+            model.encode, model.encoder, layers, speech, lengths
+        )
+        frames.append(int(lens))
     model.train(was_training)
     for name, output in hidden.items():
         if output.dim() != 3 or output.shape[:2] != hidden["last"].shape[:2]:
             raise ValueError(
-                f"layer {name!r} puts out {tuple(output.shape)}, expected "
-                f"{tuple(hidden['last'].shape[:2])} utterances and frames as the "
-                "encoder's output has. Choose another layer."
+                f"layer {name!r} puts out {tuple(output.shape)}, expected one utterance "
+                f"of {frames[-1]} frames as the encoder's output has. Choose another "
+                "layer."
             )
     return Probe(
-        frame_shift=PROBE_STEP / float(frames[0] - frames[1]),
+        frame_shift=PROBE_STEP / (frames[0] - frames[1]),
         sizes={name: output.size(-1) for name, output in hidden.items()},
     )

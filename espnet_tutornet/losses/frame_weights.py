@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from espnet_tutornet.config import choose
+from espnet_tutornet.losses.masking import frame_dot
 
 
 def uniform_weights(
@@ -69,7 +70,7 @@ def entropy_weights(
 ) -> Tensor:
     """Weight by certainty: w[b, t] = 1 - H(p[b, t]) / log V."""
     log_probs = log_probs.float()
-    neg_entropy = torch.einsum("btv,btv->bt", log_probs.exp(), log_probs)
+    neg_entropy = frame_dot(log_probs.exp(), log_probs)
     return (1.0 + neg_entropy / math.log(log_probs.size(-1))).clamp_min(0.0)
 
 

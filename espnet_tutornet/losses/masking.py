@@ -22,6 +22,15 @@ def make_pad_mask(lens: Tensor, max_len: int) -> Tensor:
     return torch.arange(max_len, device=lens.device) >= lens.unsqueeze(1)
 
 
+def frame_dot(a: Tensor, b: Tensor) -> Tensor:
+    """Sum ``a * b`` over the last axis without a temporary: (B, T, V) -> (B, T).
+
+    ``einsum`` is a matrix product to autocast, which would lower it to half precision.
+    """
+    with torch.autocast(a.device.type, enabled=False):
+        return torch.einsum("btv,btv->bt", a, b)
+
+
 def utterance_mean(frame_loss: Tensor, pad_mask: Tensor) -> Tensor:
     """Sum over the valid frames of an utterance, then average over utterances.
 

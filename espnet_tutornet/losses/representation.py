@@ -77,8 +77,9 @@ class RepresentationLoss(nn.Module):
         weights = self.frame_weights(
             teacher_hidden, teacher_log_probs, pad_mask, blank_id
         )
-        adapted = self.adapter(student_hidden).float()  # (B, T, D_s) -> (B, T, D_t)
         padding = pad_mask.unsqueeze(-1)
+        student_hidden = student_hidden.masked_fill(padding, 0.0)  # conv3 reads it
+        adapted = self.adapter(student_hidden).float()  # (B, T, D_s) -> (B, T, D_t)
         error = (adapted - teacher_hidden.detach().float()).masked_fill(padding, 0.0)
         frame_loss = weights * error.pow(2).mean(dim=-1)  # (B, T, D) -> (B, T)
         frames = (~pad_mask).sum(dim=1, keepdim=True).clamp_min(1)  # (B, 1)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from espnet_tutornet.config import choose
-from espnet_tutornet.losses.masking import utterance_mean
+from espnet_tutornet.losses.masking import frame_dot, utterance_mean
 
 
 class _SquaredDistance(torch.autograd.Function):
@@ -21,13 +21,13 @@ class _SquaredDistance(torch.autograd.Function):
         error = torch.exp(teacher_log_probs.float()).neg_().add_(probs)  # temporary 2
         ctx.save_for_backward(probs, error)
         ctx.logits_dtype = logits.dtype
-        return torch.einsum("btv,btv->bt", error, error)
+        return frame_dot(error, error)
 
     @staticmethod
     def backward(ctx, grad_frames: Tensor):
         probs, error = ctx.saved_tensors
         # d/dz_v = 2 p_v (e_v - sum_u p_u e_u)
-        mean_error = torch.einsum("btv,btv->bt", probs, error).unsqueeze(-1)
+        mean_error = frame_dot(probs, error).unsqueeze(-1)
         grad = (error - mean_error).mul_(probs).mul_(2.0 * grad_frames.unsqueeze(-1))
         # a padded frame may hold NaN: its gradient is zero, not NaN times zero
         grad.masked_fill_((grad_frames == 0).unsqueeze(-1), 0.0)
@@ -69,16 +69,11 @@ def _log_softmax(logits: Tensor, scale: float) -> Tensor:
 def _expectation(probs: Tensor, log_probs: Tensor) -> Tensor:
     """Sum over v, with 0 log 0 = 0 where a teacher is certain; clamps in place."""
     log_probs.clamp_min_(torch.finfo(torch.float32).min)
-    return torch.einsum("btv,btv->bt", probs, log_probs)
+    return frame_dot(probs, log_probs)
 
 
 def l2_frames(logits: Tensor, teacher_log_probs: Tensor, temperature: float) -> Tensor:
-    """Squared l2 distance between softmax outputs; takes no temperature but one."""
-    if temperature != 1.0:
-        raise ValueError(
-            "criterion l2 compares softmax outputs at temperature 1, got "
-            f"{temperature}. Remove temperature, or use criterion: kl."
-        )
+    """Squared l2 distance between softmax outputs; the temperature is one."""
     return _SquaredDistance.apply(logits, teacher_log_probs)
 
 
@@ -124,6 +119,11 @@ class SoftmaxLoss(nn.Module):
         self.frame_loss = choose("criterion", CRITERIA, criterion)
         if not temperature > 0.0:
             raise ValueError(f"temperature must be positive, got {temperature}.")
+        if criterion == "l2" and temperature != 1.0:
+            raise ValueError(
+                "criterion l2 compares softmax outputs at temperature 1, got "
+                f"{temperature}. Remove temperature, or use criterion: kl."
+            )
         self.criterion, self.temperature = criterion, temperature
 
     def forward(

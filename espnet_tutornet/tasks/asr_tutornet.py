@@ -13,6 +13,7 @@ from espnet_tutornet.asr.distiller import Distiller, term_needs
 from espnet_tutornet.asr.tutornet_model import TutorNetASRModel
 from espnet_tutornet.config import check_keys
 from espnet_tutornet.layers.probe import probe_model
+from espnet_tutornet.recipe.files import atomic_write
 from espnet_tutornet.teacher.online import OnlineTeacher
 
 model_choices.classes["tutornet"] = TutorNetASRModel
@@ -88,14 +89,14 @@ def add_distillation(
     Raises:
         ValueError: token lists that differ while posteriors are compared.
     """
-    needs = term_needs(terms)
-    tutor = OnlineTeacher.from_files(
-        **teacher, layers=needs.teacher_layers, use_posteriors=needs.posteriors
-    )
-    if "skd" in terms:
-        check_token_lists(model.token_list, tutor.token_list)
     with torch.random.fork_rng(devices=[]):
-        # the adapters must not shift the random numbers of the student's training
+        # teacher and adapters must not shift the random numbers of the training
+        needs = term_needs(terms)
+        tutor = OnlineTeacher.from_files(
+            **teacher, layers=needs.teacher_layers, use_posteriors=needs.posteriors
+        )
+        if "skd" in terms:
+            check_token_lists(model.token_list, tutor.token_list)
         distiller = Distiller(
             terms,
             student_sizes=probe_model(model, needs.student_layers).sizes,
@@ -153,6 +154,5 @@ def _refuse_time_warp(args: argparse.Namespace) -> None:
 
 
 def _record(conf: Mapping[str, Any], output_dir: Path) -> None:
-    output_dir.mkdir(parents=True, exist_ok=True)
-    with (output_dir / "distill.yaml").open("w", encoding="utf-8") as f:
+    with atomic_write(output_dir / "distill.yaml") as f:
         yaml.safe_dump(dict(conf), f, sort_keys=False)

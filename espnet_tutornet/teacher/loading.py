@@ -24,7 +24,10 @@ def load_config(config_file: Union[str, Path]) -> argparse.Namespace:
             f"no teacher configuration at {config_file}. Give the config.yaml that "
             "ESPnet wrote beside the trained model (--teacher_config)."
         )
-    conf = yaml.safe_load(config_file.read_text(encoding="utf-8"))
+    try:
+        conf = yaml.safe_load(config_file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        conf = None  # not even yaml
     if not isinstance(conf, dict) or "token_list" not in conf:
         raise ValueError(
             f"{config_file} is not the config.yaml of a trained ESPnet ASR model: "
@@ -47,12 +50,13 @@ def load_parameters(model_file: Union[str, Path]) -> Dict[str, torch.Tensor]:
             "teacher's config.yaml (--teacher_model)."
         )
     try:
-        return torch.load(model_file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(
-            f"{model_file} cannot be read as parameters: expected a dict of tensors "
-            f"as ESPnet saves it, got: {str(error).splitlines()[0]}"
-        ) from None
+        parameters = torch.load(model_file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise _not_parameters(model_file, reason) from None
+    if not isinstance(parameters, dict):
+        raise _not_parameters(model_file, type(parameters).__name__)
+    return parameters
 
 
 def load_model(
@@ -93,6 +97,13 @@ def load_model(
         ) from None
     model.requires_grad_(False)
     return model.eval(), args
+
+
+def _not_parameters(model_file: Path, got: str) -> ValueError:
+    return ValueError(
+        f"{model_file} cannot be read as parameters: expected a dict of tensors as "
+        f"ESPnet saves it, got: {got}"
+    )
 
 
 def _brief(message: str, limit: int = 400) -> str:

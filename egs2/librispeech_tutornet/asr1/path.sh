@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034,SC2154
 # Sourced by run.sh: one locale for all sorting, and the Python that has the package.
 export LC_ALL=C
 export PYTHONUTF8=1

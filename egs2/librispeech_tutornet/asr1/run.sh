@@ -13,7 +13,6 @@ skip_stages=        # Stages to skip, for example "2 13".
 python=             # Python to use; empty: tools/venv, else python3.
 nj=2                # Processes side by side (CPU).
 ngpu=0              # GPUs a training; 0 is CPU.
-num_nodes=1         # Nodes a training.
 datadir=data        # Kaldi-style data directories.
 dumpdir=dump        # The same after filtering.
 expdir=exp          # Models, decodings, scores.
@@ -34,6 +33,7 @@ nbpe=500            # Vocabulary size of bpe and unigram.
 teacher_train_config=conf/train_teacher.yaml  # Train this one,
 teacher_config=     # or bring one: ESPnet's config.yaml
 teacher_model=      # and .pth.
+teacher_epochs=20   # Of a teacher trained here.
 teacher_wer_max=30  # Stop when its greedy WER on valid_set is above (percent).
 # Students
 student_configs="conf/train_student.yaml"  # One or more.
@@ -50,7 +50,7 @@ inference_model=valid.cer_ctc.ave.pth  # Which checkpoint of a training.
 score_backend=auto  # auto, sclite or internal.
 
 help_message=$(sed -n '/^# General/,/^score_backend/p' "$0"; echo; echo "Stages:";
-    sed -n 's/^    log "Stage \([0-9]*: [^"]*\)".*/  \1/p' "$0")
+    sed -n 's/^ *log "Stage \([0-9]*: [^"]*\)".*/  \1/p' "$0")
 last_stage=13
 
 cd "$(dirname "$0")"
@@ -64,69 +64,14 @@ cd "$(dirname "$0")"
 if [ -n "${teacher_config}${teacher_model}" ] && { [ -z "${teacher_config}" ] || [ -z "${teacher_model}" ]; }; then
     die "--teacher_config and --teacher_model go together: the config.yaml and the .pth of one model."
 fi
-
-# What is where
-case "${corpus_dir:+given}${corpus}" in
-    given*) ;;
-    mini) corpus_dir="${MINI}" ;;
-    mini_librispeech | librispeech_100 | librispeech_960) corpus_dir="${LIBRISPEECH}" ;;
-    *) die "--corpus must be mini, mini_librispeech, librispeech_100 or librispeech_960, got ${corpus}." ;;
-esac
-case "${corpus}" in
-    mini_librispeech) train=train_clean_5 valid=dev_clean_2 tests=dev_clean_2 ;;
-    librispeech_100) train=train_clean_100 valid=dev_clean tests="dev_clean dev_other test_clean test_other" ;;
-    librispeech_960) train="train_clean_100 train_clean_360 train_other_500" valid=dev_clean tests="dev_clean dev_other test_clean test_other" ;;
-    *) train=train_clean valid=dev_clean tests="test_clean test_other" ;;
-esac
-train_sets="${train_set:-${train}}"
-valid_set="${valid_set:-${valid}}"
-test_sets="${test_sets:-${tests}}"
-all_sets=$(printf '%s\n' ${train_sets} ${valid_set} ${test_sets} | awk '!seen[$0]++' | xargs)
-train_set=$(echo "${train_sets}" | tr ' ' '+')
-token_name="${token_type}"
-[ "${token_type}" = char ] || token_name="${token_type}${nbpe}"
-[ -z "${teacher_config}" ] || token_name=teacher
-tokendir="${datadir}/token_list/${token_name}"
-if [ -z "${teacher_config}" ]; then
-    teacher_name=$(basename "${teacher_train_config}" .yaml)
-    teacher_name="${teacher_name#train_}"
-    teacher_run="${expdir}/${teacher_name}"
-    teacher_config="${teacher_run}/config.yaml"
-    teacher_model="${teacher_run}/${inference_model}"
-    teacher_is_ours=true
-else
-    teacher_name=teacher
-    teacher_run="${expdir}/${teacher_name}"
-    teacher_is_ours=false
-fi
-decode_name=$(basename "${inference_config}" .yaml)
-train_nj="${nj}"
-[ "${ngpu}" -eq 0 ] || train_nj=1
-gpu_args="--ngpu ${ngpu} --num_nodes ${num_nodes}"
-[ "${ngpu}" -le 1 ] || gpu_args+=" --multiprocessing_distributed true"
+. local/layout.sh
+. local/jobs.sh
 
 mkdir -p "${expdir}"
 exec 9>>"${expdir}/.lock"
 "${python}" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)' 2>/dev/null \
     || die "another run works in ${expdir} (it holds ${expdir}/.lock). Wait for it, stop it, or give another --expdir."
 
-runs_stage() {  # runs_stage N: is stage N asked for?
-    [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ] && [[ " ${skip_stages} " != *" $1 "* ]]
-}
-jobs="${expdir}/.jobs"
-job() {  # job DIR NAME DEPENDS MODULE [ARG ...]: add a job; NAME.log and .NAME.done go to DIR
-    local dir="$1" name="$2" depends="$3"
-    shift 3
-    printf '%q ' "done=${dir}/.${name}.done" "log=${dir}/${name}.log" "depends=${depends}" -- "$@" >> "${jobs}"
-    echo >> "${jobs}"
-}
-launch() {  # launch TITLE NJ THREADS: run the jobs added since the last launch
-    local file
-    file=$(mktemp "${jobs}.XXXXXX")
-    mv "${jobs}" "${file}"
-    "${python}" -m espnet_tutornet.bin.run_jobs --jobs "${file}" --title "$1" --nj "$2" --threads "$3"
-    rm -f "${file}"
-}
 rm -f "${jobs}" "${jobs}".*
 
 log "$0 --stage ${stage} --stop_stage ${stop_stage}: ${corpus_dir}, teacher ${teacher_name}, students ${student_configs}, seeds ${seeds}"
@@ -169,8 +114,9 @@ fi
 
 if runs_stage 3; then
     log "Stage 3: Length filter, ${min_wav_duration}-${max_wav_duration} s: ${datadir} -> ${dumpdir} (seconds)"
-    # shellcheck disable=SC2086
-    "${python}" -m espnet_tutornet.bin.filter_data --data_dirs $(printf "${datadir}/%s " ${source_sets}) --out_dir "${dumpdir}/${train_set}" --fs "$(<"${datadir}/fs")" --min_wav_duration "${min_wav_duration}" --max_wav_duration "${max_wav_duration}"
+    source_dirs=()
+    for set in ${source_sets}; do source_dirs+=("${datadir}/${set}"); done
+    "${python}" -m espnet_tutornet.bin.filter_data --data_dirs "${source_dirs[@]}" --out_dir "${dumpdir}/${train_set}" --fs "$(<"${datadir}/fs")" --min_wav_duration "${min_wav_duration}" --max_wav_duration "${max_wav_duration}"
     "${python}" -m espnet_tutornet.bin.filter_data --data_dirs "${datadir}/${valid_set}" --out_dir "${dumpdir}/${valid_set}" --fs "$(<"${datadir}/fs")" --min_wav_duration "${min_wav_duration}" --max_wav_duration "${max_wav_duration}"
 fi
 
@@ -187,45 +133,17 @@ if runs_stage 4; then
     done
 fi
 
-# Arguments that all trainings share; hop 10 ms and window 32 ms at any sampling rate.
-rate=$(cat "${datadir}/fs" 2>/dev/null || echo 16000)
-feature_args="--frontend_conf fs=${rate} --frontend_conf n_fft=$((rate * 32 / 1000)) --frontend_conf hop_length=$((rate / 100))"
-token_args="--use_preprocessor true --token_type $(cat "${tokendir}/token_type" 2>/dev/null || echo char) --token_list ${tokendir}/tokens.txt"
-[ ! -f "${tokendir}/bpe.model" ] || token_args+=" --bpemodel ${tokendir}/bpe.model"
-data_args=
-for pair in "train ${train_set}" "valid ${valid_set}"; do
-    read -r mode set <<< "${pair}"
-    data_args+=" --${mode}_data_path_and_name_and_type ${dumpdir}/${set}/wav.scp,speech,sound"
-    data_args+=" --${mode}_data_path_and_name_and_type ${dumpdir}/${set}/text,text,text"
-done
-data_files="${dumpdir}/${train_set}/wav.scp,${dumpdir}/${train_set}/text,${dumpdir}/${valid_set}/wav.scp,${dumpdir}/${valid_set}/text,${tokendir}/tokens.txt"
-name_of() { basename "$1" .yaml | sed 's/^train_//'; }
-stats_of() { echo "${expdir}/stats_$(name_of "$1")"; }
-
-train_job() {  # train_job RUN CONFIG EPOCHS SEED DEPENDS MODULE [ARG ...]
-    local run="$1" config="$2" epochs="$3" seed="$4" depends="$5" module="$6" stats
-    shift 6
-    stats="${stats_dir}"
-    # shellcheck disable=SC2086  # the argument strings are lists of words
-    job "${expdir}/${run}" train "${config},${data_files},${stats}/train/feats_stats.npz${depends:+,${depends}}" "${module}" \
-        --config "${config}" --output_dir "${expdir}/${run}" --max_epoch "${epochs}" --seed "${seed}" --resume true \
-        ${token_args} ${feature_args} ${data_args} ${gpu_args} \
-        --train_shape_file "${stats}/train/speech_shape" --valid_shape_file "${stats}/valid/speech_shape" \
-        --normalize global_mvn --normalize_conf "stats_file=${stats}/train/feats_stats.npz" ${train_args} "$@"
-}
-describe() {  # describe RUN STUDENT METHOD SEED CONFIG: what the results table says of a run
-    mkdir -p "${expdir}/$1"
-    printf '%s\n' "student: $2" "teacher: ${teacher_name}" "method: $3" "seed: $4" "total_epochs: $6" "config: $5" > "${expdir}/$1/run.yaml"
-}
-
+load_arguments
 if runs_stage 5; then
     log "Stage 5: Statistics of the features: ${dumpdir}/${train_set} -> ${expdir}/stats_* (ten seconds a configuration)"
     configs="${student_configs}"
     if "${teacher_is_ours}"; then configs="${teacher_train_config} ${configs}"; fi
     for config in ${configs}; do
+        stats=$(stats_of "${config}")
+        "${python}" -m espnet_tutornet.bin.make_config --inputs "${config}" --out "${stats}/collect.yaml" --train_text "${dumpdir}/${train_set}/text"
         # shellcheck disable=SC2086
-        job "$(stats_of "${config}")" collect "${config},${data_files}" espnet2.bin.asr_train --collect_stats true \
-            --config "${config}" --output_dir "$(stats_of "${config}")" ${token_args} ${feature_args} ${data_args} --ngpu 0 \
+        job "${stats}" collect "${stats}/collect.yaml,${data_files}" espnet2.bin.asr_train --collect_stats true \
+            --config "${stats}/collect.yaml" --output_dir "${stats}" ${token_args} ${feature_args} ${data_args} --ngpu 0 \
             --train_shape_file "${dumpdir}/${train_set}/utt2num_samples" --valid_shape_file "${dumpdir}/${valid_set}/utt2num_samples"
     done
     launch "statistics" "${nj}" 1
@@ -233,104 +151,19 @@ fi
 
 if runs_stage 6 && "${teacher_is_ours}"; then
     log "Stage 6: Teacher: ${teacher_train_config} -> ${teacher_run} (minutes to days; see ${teacher_run}/train.log)"
-    stats_dir=$(stats_of "${teacher_train_config}")
-    # shellcheck disable=SC2016
-    epochs=$(awk '$1 == "max_epoch:" {print $2}' "${teacher_train_config}")
-    train_job "${teacher_name}" "${teacher_train_config}" "${epochs}" 0 "" espnet2.bin.asr_train
+    train_job "${teacher_name}" "${teacher_train_config}" "${teacher_epochs}" 0 "" espnet2.bin.asr_train
     launch "teacher" 1 "${nj}"
 fi
 
-decode_jobs() {  # decode_jobs RUN CONFIG MODEL SET ...
-    local run="$1" config="$2" model="$3" set
-    shift 3
-    for set in "$@"; do
-        job "${expdir}/${run}/decode_${decode_name}/${set}" decode "${config},${model},${inference_config},${datadir}/${set}/wav.scp" espnet2.bin.asr_inference \
-            --config "${inference_config}" --ngpu 0 --asr_train_config "${config}" --asr_model_file "${model}" \
-            --data_path_and_name_and_type "${datadir}/${set}/wav.scp,speech,sound" --key_file "${datadir}/${set}/wav.scp" \
-            --output_dir "${expdir}/${run}/decode_${decode_name}/${set}/logdir"
-    done
-}
-gather_texts() {  # gather_texts RUN ...: the hypotheses, sorted, where scoring looks for them
-    local dir run
-    for run in "$@"; do
-        for dir in "${expdir}/${run}/decode_${decode_name}"/*/; do
-            [ "${dir}text" -nt "${dir}.decode.done" ] || sort "${dir}logdir/1best_recog/text" > "${dir}.text"
-            [ ! -f "${dir}.text" ] || mv "${dir}.text" "${dir}text"
-        done
-    done
-}
-
 if runs_stage 7; then
     log "Stage 7: Teacher check: greedy WER of ${teacher_model} on ${datadir}/${valid_set}, at most ${teacher_wer_max} % (a minute)"
-    describe "${teacher_name}" "${teacher_name}" teacher 0 "${teacher_train_config}" "$(awk '$1 == "max_epoch:" {print $2}' "${teacher_config}")"
+    describe "${teacher_name}" "${teacher_name}" teacher 0 "${teacher_config}" "$(awk '$1 == "max_epoch:" {print $2}' "${teacher_config}")"
     decode_jobs "${teacher_name}" "${teacher_config}" "${teacher_model}" "${valid_set}"
     launch "teacher check" 1 1
     gather_texts "${teacher_name}"
     "${python}" -m espnet_tutornet.bin.score --dumpdir "${datadir}" --backend "${score_backend}" --decode_dirs "${expdir}/${teacher_name}/decode_${decode_name}/${valid_set}"
     "${python}" -m espnet_tutornet.bin.check_wer --score "${expdir}/${teacher_name}/decode_${decode_name}/${valid_set}/score.json" --wer_max "${teacher_wer_max}"
 fi
-
-export_job() {  # export_job RUN CHECKPOINT
-    job "${expdir}/$1" export "${expdir}/$1/config.yaml,${expdir}/$1/.train.done" espnet_tutornet.bin.export_student --expdir "${expdir}/$1" --checkpoint "$2"
-}
-merge() {  # merge RUN CONFIG ...: lay configs over each other, the last on top
-    local run="$1"
-    shift
-    "${python}" -m espnet_tutornet.bin.merge_configs --inputs "$@" --out "${expdir}/${run}/train.yaml"
-}
-tutornet=espnet_tutornet.bin.tutornet_train
-teacher_args="--distill_conf teacher.config=${teacher_config} --distill_conf teacher.model=${teacher_model}"
-teacher_files="${teacher_config},${teacher_model}"
-task_epochs=$((total_epochs - rkd_epochs))
-
-student_jobs() {  # student_jobs METHOD: one training for each student and seed
-    local method="$1" config seed student run rkd
-    for config in ${student_configs}; do
-        student=$(name_of "${config}")
-        stats_dir=$(stats_of "${config}")
-        for seed in ${seeds}; do
-            run="${student}_${method}_seed${seed}"
-            rkd="${student}_rkd_seed${seed}"
-            [ "${method}" = rkd ] || describe "${run}" "${student}" "${method}" "${seed}" "${config}" "${total_epochs}"
-            # shellcheck disable=SC2086
-            case "${method}" in
-                none)
-                    merge "${run}" "${config}"
-                    train_job "${run}" "${expdir}/${run}/train.yaml" "${total_epochs}" "${seed}" "" espnet2.bin.asr_train ;;
-                skd)
-                    merge "${run}" "${config}" "${skd_config}"
-                    train_job "${run}" "${expdir}/${run}/train.yaml" "${total_epochs}" "${seed}" "${teacher_files}" "${tutornet}" ${teacher_args} ;;
-                rkd)
-                    merge "${run}" "${config}" "${rkd_config}"
-                    train_job "${run}" "${expdir}/${run}/train.yaml" "${rkd_epochs}" "${seed}" "${teacher_files}" "${tutornet}" ${teacher_args} ;;
-                rkd_task)
-                    merge "${run}" "${config}"
-                    train_job "${run}" "${expdir}/${run}/train.yaml" "${task_epochs}" "${seed}" "${expdir}/${rkd}/.train.done" espnet2.bin.asr_train \
-                        --init_param "${expdir}/${rkd}/valid.loss_rkd.best.pth:encoder:encoder" ;;
-                rkd_skd)
-                    merge "${run}" "${config}" "${skd_config}"
-                    train_job "${run}" "${expdir}/${run}/train.yaml" "${task_epochs}" "${seed}" "${expdir}/${rkd}/.train.done,${teacher_files}" "${tutornet}" ${teacher_args} \
-                        --init_param "${expdir}/${rkd}/valid.loss_rkd.best.pth:encoder:encoder" ;;
-                *) die "--methods: none, skd, rkd_task or rkd_skd, got ${method}." ;;
-            esac
-        done
-    done
-}
-student_runs() {  # student_runs METHOD ...: their names
-    local method config seed
-    for method in "$@"; do for config in ${student_configs}; do for seed in ${seeds}; do
-        echo "$(name_of "${config}")_${method}_seed${seed}"
-    done; done; done
-}
-train_students() {  # train_students TITLE METHOD ...
-    local title="$1" method run
-    shift
-    for method in "$@"; do student_jobs "${method}"; done
-    launch "${title}" "${train_nj}" 1
-    [ "$*" != rkd ] || return 0
-    for run in $(student_runs "$@"); do export_job "${run}" "${inference_model}"; done
-    launch "export" "${nj}" 1
-}
 
 if runs_stage 8 && [[ "${methods}" == *rkd* ]]; then
     log "Stage 8: RKD, ${rkd_epochs} epochs: the students' hidden states learn the teacher's -> ${expdir}/*_rkd_seed*"

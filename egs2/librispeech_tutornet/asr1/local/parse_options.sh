@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034,SC2154
 # Sourced by run.sh: "--name value" sets the variable "name" declared before.
 # Unknown names, a missing value and --help are handled here.
 while [ $# -gt 0 ]; do

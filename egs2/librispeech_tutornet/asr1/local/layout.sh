@@ -1,0 +1,42 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# Sourced by run.sh after its options: which sets, directories and files they mean.
+
+case "${corpus_dir:+given}${corpus}" in
+    given*) ;;
+    mini) corpus_dir="${MINI}" ;;
+    mini_librispeech | librispeech_100 | librispeech_960) corpus_dir="${LIBRISPEECH}" ;;
+    *) die "--corpus must be mini, mini_librispeech, librispeech_100 or librispeech_960, got ${corpus}." ;;
+esac
+case "${corpus}" in
+    mini_librispeech) train=train_clean_5 valid=dev_clean_2 tests=dev_clean_2 ;;
+    librispeech_100) train=train_clean_100 valid=dev_clean tests="dev_clean dev_other test_clean test_other" ;;
+    librispeech_960) train="train_clean_100 train_clean_360 train_other_500" valid=dev_clean tests="dev_clean dev_other test_clean test_other" ;;
+    *) train=train_clean valid=dev_clean tests="test_clean test_other" ;;
+esac
+train_sets="${train_set:-${train}}"
+valid_set="${valid_set:-${valid}}"
+test_sets="${test_sets:-${tests}}"
+all_sets=$(printf '%s\n' ${train_sets} ${valid_set} ${test_sets} | awk '!seen[$0]++' | xargs)
+train_set=$(echo "${train_sets}" | tr ' ' '+')
+token_name="${token_type}"
+[ "${token_type}" = char ] || token_name="${token_type}${nbpe}"
+[ -z "${teacher_config}" ] || token_name=teacher
+tokendir="${datadir}/token_list/${token_name}"
+if [ -z "${teacher_config}" ]; then
+    teacher_name=$(basename "${teacher_train_config}" .yaml)
+    teacher_name="${teacher_name#train_}"
+    teacher_run="${expdir}/${teacher_name}"
+    teacher_config="${teacher_run}/config.yaml"
+    teacher_model="${teacher_run}/${inference_model}"
+    teacher_is_ours=true
+else
+    teacher_name=teacher
+    teacher_run="${expdir}/${teacher_name}"
+    teacher_is_ours=false
+fi
+decode_name=$(basename "${inference_config}" .yaml)
+train_nj="${nj}"
+[ "${ngpu}" -eq 0 ] || train_nj=1
+gpu_args="--ngpu ${ngpu}"
+[ "${ngpu}" -le 1 ] || gpu_args+=" --multiprocessing_distributed true"
+task_epochs=$((total_epochs - rkd_epochs))

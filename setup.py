@@ -1,0 +1,55 @@
+"""Install espnet_tutornet."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(
+    r'__version__ = "([^"]+)"', (ROOT / "espnet_tutornet/__init__.py").read_text()
+)[1]
+LINT = ["black", "isort", "flake8", "flake8-docstrings"]
+MINI = ["hibari-tts"]
+
+setup(
+    name="espnet_tutornet",
+    version=VERSION,
+    description="TutorNet knowledge distillation for ESPnet speech recognition",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["espnet_tutornet", "espnet_tutornet.*"]),
+    install_requires=[
+        "espnet>=202511",
+        # ESPnet imports these without declaring them: torchaudio (202511), and
+        # editdistance (202611, only in its extra "asr").
+        "torchaudio",
+        "editdistance",
+        "torch",
+        "sentencepiece",
+        # 202611 uses omniio in its place, which brings the same functions.
+        'kaldiio; python_version < "3.12"',
+        "pyyaml",
+        "numpy",
+        "requests",
+        "soundfile",
+        "soxr",
+        "tabulate",
+        "tqdm",
+    ],
+    extras_require={
+        "mini": MINI,
+        "plot": ["matplotlib"],
+        "lint": LINT,
+        "test": ["pytest", *MINI, *LINT],
+    },
+    classifiers=[
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Multimedia :: Sound/Audio :: Speech",
+    ],
+)

@@ -1,0 +1,158 @@
+import pytest
+import torch
+
+from espnet_tutornet.asr.distiller import Distiller, term_needs
+from espnet_tutornet.asr.tutornet_model import TutorNetASRModel
+from espnet_tutornet.losses import RepresentationLoss, SoftmaxLoss
+from espnet_tutornet.outputs import StudentOutputs, TeacherOutputs
+from espnet_tutornet.teacher.online import OnlineTeacher
+
+BOTH = {"rkd": {}, "skd": {}}
+
+
+def random_pair(seed=0, frames=6, teacher_frames=6, shift=640.0, teacher_shift=640.0):
+    torch.manual_seed(seed)
+    student = StudentOutputs(
+        lens=torch.tensor([frames, frames - 2]),
+        hidden={"last": torch.randn(2, frames, 4, requires_grad=True)},
+        logits=torch.randn(2, frames, 5, requires_grad=True),
+        frame_shift=shift,
+    )
+    teacher = TeacherOutputs(
+        lens=torch.tensor([teacher_frames, teacher_frames - 2]),
+        hidden={"last": torch.randn(2, teacher_frames, 3)},
+        log_probs=torch.randn(2, teacher_frames, 5).log_softmax(-1),
+        frame_shift=teacher_shift,
+    )
+    return student, teacher
+
+
+def build(terms, seed=0):
+    torch.manual_seed(seed)
+    return Distiller(terms, {"last": 4}, {"last": 3}, blank_id=0)
+
+
+def test_total_is_the_weighted_sum_and_stats_are_before_the_weight():
+    distiller = build({"rkd": {"weight": 3.0}, "skd": {"weight": 0.5}})
+    student, teacher = random_pair()
+    total, stats = distiller(student, teacher)
+    mask = torch.arange(6) >= torch.tensor([[6], [4]])
+    rkd = RepresentationLoss(4, 3)
+    rkd.load_state_dict(distiller.terms["rkd"].loss.state_dict())
+    hidden, posteriors = teacher.hidden["last"], teacher.log_probs
+    expected_rkd = rkd(student.hidden["last"], hidden, posteriors, mask)
+    expected_skd = SoftmaxLoss()(student.logits, posteriors, mask)
+    torch.testing.assert_close(stats["loss_rkd"], expected_rkd.detach())
+    torch.testing.assert_close(stats["loss_skd"], expected_skd.detach())
+    torch.testing.assert_close(total, 3.0 * expected_rkd + 0.5 * expected_skd)
+    assert set(stats) == {"loss_rkd", "loss_skd"}
+    assert not any(value.requires_grad for value in stats.values())
+
+
+def test_a_teacher_at_twice_the_rate_is_brought_to_the_students_frames():
+    student, teacher = random_pair(teacher_frames=12, teacher_shift=320.0)
+    doubled = TeacherOutputs(
+        lens=torch.tensor([12, 8]),
+        hidden={"last": teacher.hidden["last"][:, :6].repeat_interleave(2, dim=1)},
+        log_probs=teacher.log_probs[:, :6].repeat_interleave(2, dim=1),
+        frame_shift=320.0,
+    )
+    same_rate = TeacherOutputs(
+        lens=torch.tensor([6, 4]),
+        hidden={"last": teacher.hidden["last"][:, :6]},
+        log_probs=teacher.log_probs[:, :6],
+        frame_shift=640.0,
+    )
+    distiller = build(BOTH)
+    torch.testing.assert_close(
+        distiller(student, doubled)[0], distiller(student, same_rate)[0]
+    )
+
+
+def test_frames_that_only_the_student_has_are_masked():
+    student, teacher = random_pair(frames=8)  # lens 8, 6; the teacher's 6, 4
+    total, _ = build(BOTH)(student, teacher)
+    total.backward()
+    assert not student.logits.grad[0, 6:].any() and student.logits.grad[0, 5].any()
+    assert not student.logits.grad[1, 4:].any() and student.logits.grad[1, 3].any()
+    assert not student.hidden["last"].grad[0, 6:].any()
+
+
+def test_term_needs_tells_layers_and_posteriors():
+    conf = {"student_layer": "enc.0", "teacher_layer": "encoders.3"}
+    needs = term_needs({"rkd": conf})
+    assert needs == (("enc.0",), ("encoders.3",), True)
+    assert term_needs({"rkd": {"frame_weights": "energy"}}).posteriors is False
+    assert term_needs({"skd": {}}) == ((), (), True)
+    assert term_needs({"skd": None, "rkd": None}).student_layers == ("last",)
+
+
+def test_needs_logits_follows_skd():
+    assert build(BOTH).needs_logits
+    assert not build({"rkd": {}}).needs_logits
+
+
+def test_adapter_is_the_only_parameter():
+    names = [name for name, _ in build(BOTH).named_parameters()]
+    assert names == ["terms.rkd.loss.adapter.weight", "terms.rkd.loss.adapter.bias"]
+
+
+@pytest.mark.parametrize(
+    "terms, message",
+    [
+        ({"kd": {}}, r"unknown keys \['kd'\]. Known keys: \['rkd', 'skd'\]"),
+        (
+            {"skd": {"wieght": 1}},
+            r"terms: skd: unknown.*'criterion', 'temperature', 'we",
+        ),
+        ({"rkd": {"layer": "x"}}, r"\['layer'\].*'student_layer', 'teacher_layer'"),
+        ({"rkd": {"student_sizes": {}}}, r"unknown keys \['student_sizes'\]"),
+        ({"rkd": {"weight": 0}}, "rkd: weight must be positive, got 0. Remove"),
+        ({"skd": {"weight": -1.0}}, "skd: weight must be positive, got -1.0"),
+    ],
+)
+def test_bad_terms_are_refused(terms, message):
+    with pytest.raises(ValueError, match=message):
+        build(terms)
+
+
+@pytest.fixture(scope="module")
+def teacher_of(build_asr):
+    teachers = {}
+
+    def get(name):
+        if name not in teachers:
+            teachers[name] = OnlineTeacher(build_asr(1, name))
+        return teachers[name]
+
+    return get
+
+
+@pytest.fixture(scope="module")
+def student_of(build_student):
+    students = {}
+
+    def get(name):
+        if name not in students:
+            students[name] = build_student(0, name)
+        return students[name].train()
+
+    return get
+
+
+def test_every_pair_of_encoders_distils(
+    teacher_name, student_name, teacher_of, student_of, batch, hop, subsampling_of
+):
+    teacher, student = teacher_of(teacher_name), student_of(student_name)
+    assert isinstance(student, TutorNetASRModel)
+    sizes = {"last": student.encoder.output_size()}
+    student.set_distillation(Distiller(BOTH, sizes, teacher.sizes, 0), teacher, 0.0)
+    student.zero_grad()
+    loss, stats, _ = student(**batch)
+    loss.backward()
+    assert student.frame_shift == hop * subsampling_of(student_name)
+    assert loss.isfinite() and loss > 0
+    assert stats["loss_rkd"] > 0 and stats["loss_skd"] > 0
+    grads = [p.grad for p in student.encoder.parameters() if p.grad is not None]
+    assert all(grad.isfinite().all() for grad in grads)
+    assert sum(grad.abs().sum() for grad in grads) > 0

@@ -1,0 +1,201 @@
+"""Shared fixtures: tiny ESPnet models, built as ESPnet builds them, and tiny audio.
+
+ESPnet is imported inside the fixtures: tests of losses, layers and recipe do without.
+"""
+
+import argparse
+import copy
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import yaml
+
+torch.set_num_threads(1)
+
+TOKENS = ["<blank>", "<unk>", "A", "B", "C", "D", "<sos/eos>"]
+HOP = 160
+SELF_ATTENTION = dict(output_size=8, attention_heads=2, linear_units=8, num_blocks=2)
+RECURRENT = dict(num_layers=2, hidden_size=6, output_size=10, rnn_type="gru")
+
+
+def _conformer(input_layer):
+    return "conformer", {
+        **SELF_ATTENTION,
+        "input_layer": input_layer,
+        "cnn_module_kernel": 3,
+        "rel_pos_type": "latest",
+        "pos_enc_layer_type": "rel_pos",
+        "selfattention_layer_type": "rel_selfattn",
+    }
+
+
+E_BRANCHFORMER = {
+    **SELF_ATTENTION,
+    "input_layer": "conv2d",
+    "cgmlp_linear_units": 8,
+    "cgmlp_conv_kernel": 3,
+    "merge_conv_kernel": 3,
+    "rel_pos_type": "latest",
+    "pos_enc_layer_type": "rel_pos",
+    "attention_layer_type": "rel_selfattn",
+}
+
+# name -> (encoder, encoder_conf, feature frames an output frame)
+ENCODERS = {
+    "conformer": (*_conformer("conv2d"), 4),
+    "conformer_conv2d1": (*_conformer("conv2d1"), 1),
+    "conformer_conv2d2": (*_conformer("conv2d2"), 2),
+    "conformer_conv2d6": (*_conformer("conv2d6"), 6),
+    "conformer_conv2d8": (*_conformer("conv2d8"), 8),
+    "e_branchformer": ("e_branchformer", E_BRANCHFORMER, 4),
+    "transformer": ("transformer", {**SELF_ATTENTION, "input_layer": "conv2d"}, 4),
+    "rnn": ("rnn", {**RECURRENT, "subsample": [2, 2]}, 4),
+    "vgg_rnn": ("vgg_rnn", RECURRENT, 4),
+}
+DECODER = dict(attention_heads=2, linear_units=8, num_blocks=1)
+
+
+@pytest.fixture(scope="session")
+def tokens():
+    return list(TOKENS)
+
+
+@pytest.fixture(scope="session")
+def hop():
+    return HOP
+
+
+@pytest.fixture(scope="session")
+def make_args():
+    """Return make_args(encoder name, **arguments): what ``ASRTask.build_model`` takes.
+
+    Blocks such as model_conf are laid over ESPnet's defaults.
+    """
+    from espnet2.tasks.asr import ASRTask
+
+    defaults = ASRTask.get_default_config()
+
+    def make(encoder="conformer", **given):
+        args = copy.deepcopy(defaults)
+        args["encoder"], conf, _ = ENCODERS[encoder]
+        args["encoder_conf"] = dict(conf)
+        args["token_list"] = list(TOKENS)
+        args["frontend_conf"] = dict(n_mels=20, hop_length=HOP, win_length=400)
+        args["model_conf"]["ctc_weight"] = 1.0
+        args["decoder"] = None
+        if given.pop("hybrid", False):
+            args["decoder"], args["decoder_conf"] = "transformer", dict(DECODER)
+            args["model_conf"]["ctc_weight"] = 0.3
+        for key, value in given.items():
+            if isinstance(value, dict):
+                args[key] = {**(args.get(key) or {}), **value}
+            else:
+                args[key] = value
+        return argparse.Namespace(**args)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def build_asr(make_args):
+    """Return build_asr(seed, encoder name, **arguments): a stock model in eval mode."""
+    from espnet2.tasks.asr import ASRTask
+
+    def build(seed, encoder="conformer", **given):
+        torch.manual_seed(seed)
+        return ASRTask.build_model(make_args(encoder, **given)).eval()
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def build_student(make_args):
+    """Return build_student(seed, encoder name, **arguments), without distillation."""
+    from espnet_tutornet.tasks.asr_tutornet import TutorNetTask
+
+    def build(seed, encoder="conformer", **given):
+        torch.manual_seed(seed)
+        return TutorNetTask.build_model(make_args(encoder, **given))
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def save_asr(build_asr, make_args):
+    """Return save_asr(dir, seed, encoder, **arguments): config.yaml and model.pth."""
+
+    def save(directory, seed, encoder="conformer", **given):
+        directory.mkdir(parents=True, exist_ok=True)
+        model = build_asr(seed, encoder, **given)
+        config, parameters = directory / "config.yaml", directory / "model.pth"
+        config.write_text(yaml.safe_dump(vars(make_args(encoder, **given))))
+        torch.save(model.state_dict(), parameters)
+        return config, parameters
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def teacher_files(save_asr, tmp_path_factory):
+    """Return (config.yaml, model.pth) of a conformer with SpecAug."""
+    specaug_conf = dict(
+        apply_time_warp=False,
+        apply_freq_mask=True,
+        freq_mask_width_range=[4, 8],
+        num_freq_mask=2,
+        apply_time_mask=False,
+    )
+    return save_asr(
+        tmp_path_factory.mktemp("teacher"),
+        1,
+        specaug="specaug",
+        specaug_conf=specaug_conf,
+        encoder_conf=dict(output_size=12),
+    )
+
+
+@pytest.fixture
+def batch():
+    """Return two utterances of noise, longest first, with transcripts."""
+    generator = torch.Generator().manual_seed(0)
+    lengths = torch.tensor([9600, 8000])
+    speech = torch.randn(2, 9600, generator=generator)
+    speech[1, 8000:] = 0.0
+    return dict(
+        speech=speech,
+        speech_lengths=lengths,
+        text=torch.tensor([[2, 3, 4], [5, 2, -1]]),
+        text_lengths=torch.tensor([3, 2]),
+    )
+
+
+@pytest.fixture(scope="session")
+def wav_data(tmp_path_factory):
+    """Return a data directory of three short utterances: wav.scp, text, shapes."""
+    directory = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    scp, text, shapes = [], [], []
+    for index, samples in enumerate((8000, 9600, 11200)):
+        wav = directory / f"u{index}.wav"
+        soundfile.write(wav, rng.uniform(-0.1, 0.1, samples), 16000)
+        scp.append(f"u{index} {wav}\n")
+        text.append(f"u{index} A B\n")
+        shapes.append(f"u{index} {samples}\n")
+    (directory / "wav.scp").write_text("".join(scp))
+    (directory / "text").write_text("".join(text))
+    (directory / "speech_shape").write_text("".join(shapes))
+    return directory
+
+
+def pytest_generate_tests(metafunc):
+    for name in ("encoder_name", "teacher_name", "student_name"):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, sorted(ENCODERS))
+
+
+@pytest.fixture(scope="session")
+def subsampling_of():
+    """Return a function: encoder name -> feature frames an output frame."""
+    return lambda name: ENCODERS[name][2]

@@ -1,0 +1,82 @@
+"""Every configuration of the recipe builds in ESPnet; its scripts are clean."""
+
+import shutil
+import subprocess
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+
+def _data_options(prepared):
+    options = ["--use_preprocessor", "true", "--token_type", "char"]
+    options += ["--token_list", prepared.root / "data/token_list/char/tokens.txt"]
+    for mode, name in (("train", "train_clean"), ("valid", "dev_clean")):
+        folder = prepared.root / "dump" / name
+        kind = f"--{mode}_data_path_and_name_and_type"
+        options += [kind, f"{folder}/wav.scp,speech,sound"]
+        options += [kind, f"{folder}/text,text,text"]
+    return [str(option) for option in options]
+
+
+def test_every_configuration_passes_a_dry_run(prepared, recipe, tmp_path):
+    from espnet2.bin.asr_train import main as train
+
+    from espnet_tutornet.bin.make_config import main as make_config
+
+    text = str(prepared.root / "dump/train_clean/text")
+    configs = sorted((recipe / "conf/tuning").glob("*.yaml"))
+    assert len(configs) >= 3
+    for config in configs:
+        made = tmp_path / config.name
+        make_config(
+            ["--inputs", str(config), "--out", str(made), "--train_text", text]
+        )
+        out = tmp_path / config.stem
+        command = ["--config", str(made), "--output_dir", str(out)]
+        command += ["--dry_run", "true", "--iterator_type", "none"]
+        train([*command, *_data_options(prepared), "--ngpu", "0"])
+        assert not list(out.glob("*.pth")), config
+
+
+@pytest.mark.parametrize("method", ["rkd", "skd"])
+def test_distillation_laid_over_a_student_passes_a_dry_run(
+    finished, recipe, tmp_path, method
+):
+    from espnet_tutornet.bin.make_config import main as make_config
+    from espnet_tutornet.bin.tutornet_train import main as train
+
+    inputs = [recipe / "conf/train_student.yaml", recipe / f"conf/distill_{method}.yaml"]
+    made = tmp_path / "train.yaml"
+    text = finished.root / "dump/train_clean/text"
+    words = ["--inputs", *inputs, "--out", made, "--train_text", text]
+    make_config([str(word) for word in words])
+    command = ["--config", made, "--output_dir", tmp_path / "out", "--ngpu", "0"]
+    command += ["--dry_run", "true", "--iterator_type", "none"]
+    command += ["--frontend_conf", "fs=8000", "--frontend_conf", "n_fft=256"]
+    command += ["--frontend_conf", "hop_length=80"]
+    teacher = finished.exp / "teacher"
+    command += ["--distill_conf", f"teacher.config={teacher}/config.yaml"]
+    command += ["--distill_conf", f"teacher.model={teacher}/valid.cer_ctc.ave.pth"]
+    train([*map(str, command), *_data_options(finished)])
+    assert (tmp_path / "out/distill.yaml").is_file()
+
+
+def test_links_of_conf_point_to_files(recipe):
+    for path in (recipe / "conf").iterdir():
+        assert path.exists(), path
+
+
+def test_the_scripts_pass_shellcheck(recipe):
+    if shutil.which("shellcheck") is None:
+        pytest.skip("shellcheck is not installed")
+    scripts = ["run.sh", "path.sh", "cmd.sh", "db.sh"]
+    scripts += [str(p.relative_to(recipe)) for p in sorted(recipe.glob("local/*.sh"))]
+    codes = [word for code in (2001, 1091, 2086) for word in ("-e", f"SC{code}")]
+    done = subprocess.run(
+        ["shellcheck", "-x", *codes, *scripts],
+        cwd=recipe,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,155 @@
+"""The exported and the packed student are plain ESPnet: no trace of this package."""
+
+import argparse
+import os
+import subprocess
+import sys
+import zipfile
+
+import pytest
+import torch
+import yaml
+
+pytestmark = pytest.mark.integration
+
+RUN = "student_conformer_rkd_skd_seed1"
+BLOCKER = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "espnet_tutornet":
+            raise ImportError(f"{name} is blocked in this process")
+
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+@pytest.fixture(scope="module")
+def export(finished):
+    return finished.exp / RUN / "export"
+
+
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory):
+    """Return an environment in which espnet_tutornet cannot be imported."""
+    root = tmp_path_factory.mktemp("stock")
+    (root / "sitecustomize.py").write_text(BLOCKER)
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    return {"env": environment, "cwd": root}
+
+
+def _strings(value):
+    if isinstance(value, dict):
+        return [s for item in value.items() for s in _strings(list(item))]
+    if isinstance(value, list):
+        return [s for item in value for s in _strings(item)]
+    return [value] if isinstance(value, str) else []
+
+
+def _decode(call, stock, recipe, finished, config, model, out, python=sys.executable):
+    """Decode test-clean with stock ESPnet and return the hypotheses."""
+    scp = finished.root / "data/test_clean/wav.scp"
+    command = [python, "-m", "espnet2.bin.asr_inference", "--ngpu", "0"]
+    command += ["--config", recipe / "conf/decode_ctc_greedy.yaml", "--key_file", scp]
+    command += ["--data_path_and_name_and_type", f"{scp},speech,sound"]
+    command += ["--asr_train_config", config, "--asr_model_file", model]
+    call([*command, "--output_dir", out], **stock)
+    return sorted((out / "1best_recog/text").read_text().splitlines())
+
+
+@pytest.fixture(scope="module")
+def decoded(finished):
+    """Return the hypotheses of the recipe."""
+    path = finished.exp / RUN / "decode_decode_ctc_greedy/test_clean/text"
+    return path.read_text().splitlines()
+
+
+def test_the_dumped_config_is_plain(finished, students, methods):
+    for student in students:
+        for method in (*methods, "rkd"):
+            run = finished.exp / f"{student}_{method}_seed1"
+            conf = yaml.safe_load((run / "config.yaml").read_text())
+            assert conf["model"] == "espnet"
+            assert not [key for key in conf if "distill" in key]
+            assert (run / "distill.yaml").is_file() == (method in ("skd", "rkd", "rkd_skd"))
+
+
+def test_the_exported_config_names_only_files_of_the_export(export, finished):
+    text = (export / "config.yaml").read_text()
+    conf = yaml.safe_load(text)
+    assert conf["model"] == "espnet"
+    for word in ("distill", "teacher", "tutornet"):
+        assert word not in text.replace(str(finished.root), "")
+    paths = [word for word in _strings(conf) if word.startswith("/")]
+    assert paths == [f"{export}/feats_stats.npz"]
+    assert sorted(os.listdir(export)) == ["config.yaml", "feats_stats.npz", "model.pth"]
+
+
+def test_the_checkpoint_fills_the_stock_model(export):
+    from espnet2.tasks.asr import ASRTask
+
+    state_dict = torch.load(export / "model.pth", weights_only=True)
+    conf = yaml.safe_load((export / "config.yaml").read_text())
+    model = ASRTask.build_model(argparse.Namespace(**conf))
+    result = model.load_state_dict(state_dict, strict=False)
+    assert result.missing_keys == [] and result.unexpected_keys == []
+    loaded, _ = ASRTask.build_model_from_file(
+        export / "config.yaml", export / "model.pth", "cpu"
+    )
+    assert type(loaded).__module__ == "espnet2.asr.espnet_model"
+    for name, value in loaded.state_dict().items():
+        assert torch.equal(value, state_dict[name]), name
+
+
+def test_stock_espnet_decodes_the_export(
+    call, stock, recipe, finished, export, decoded, tmp_path
+):
+    check = [sys.executable, "-c", "import espnet_tutornet"]
+    assert "is blocked in this process" in call(check, status=1, **stock)
+    files = export / "config.yaml", export / "model.pth"
+    assert _decode(call, stock, recipe, finished, *files, tmp_path) == decoded
+
+
+def test_the_packed_student_holds_no_local_path(finished):
+    with zipfile.ZipFile(finished.exp / RUN / f"{RUN}.zip") as archive:
+        names = archive.namelist()
+        yamls = {n: yaml.safe_load(archive.read(n)) for n in names if n.endswith(".yaml")}
+        blobs = [archive.read(name) for name in names]
+    assert sorted(names) == ["config.yaml", "feats_stats.npz", "meta.yaml", "model.pth"]
+    for name, value in yamls.items():
+        assert not [s for s in _strings(value) if s.startswith(("/", ".."))], name
+    assert not [blob for blob in blobs if str(finished.root).encode() in blob]
+
+
+def test_the_packed_student_decodes_as_the_export_does(
+    call, stock, recipe, finished, decoded, tmp_path
+):
+    from espnet2.main_funcs.pack_funcs import unpack
+
+    files = unpack(finished.exp / RUN / f"{RUN}.zip", tmp_path / "unpacked")
+    assert (
+        _decode(
+            call,
+            stock,
+            recipe,
+            finished,
+            files["asr_train_config"],
+            files["asr_model_file"],
+            tmp_path / "out",
+        )
+        == decoded
+    )
+
+
+def test_another_release_of_espnet_decodes_the_same(
+    call, stock, recipe, finished, export, decoded, tmp_path
+):
+    python = os.environ.get("TUTORNET_OTHER_PYTHON")
+    if not python:
+        pytest.skip("TUTORNET_OTHER_PYTHON names no other interpreter")
+    version = [python, "-c", "import espnet; print(espnet.__version__)"]
+    print(subprocess.run(version, capture_output=True, text=True, check=True).stdout)
+    files = export / "config.yaml", export / "model.pth"
+    found = _decode(call, stock, recipe, finished, *files, tmp_path, python=python)
+    assert found == decoded

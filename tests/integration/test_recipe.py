@@ -1,0 +1,187 @@
+"""The recipe from audio to packed students, run again, and with a changed input."""
+
+import csv
+import json
+import os
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.integration
+
+SETS = ("test_clean", "test_other")
+
+
+def _runs(students, methods):
+    return [f"{s}_{method}_seed1" for s in students for method in methods]
+
+
+def _mtimes(exp):
+    """Return path -> mtime of the products, less those that every run writes anew."""
+    rewritten = {"RESULTS.md", "results.csv", "measure.json", "run.yaml", "train.yaml"}
+    return {
+        str(path.relative_to(exp)): path.stat().st_mtime_ns
+        for path in exp.rglob("*")
+        if path.is_file() and path.name not in rewritten and path.name != ".lock"
+    }
+
+
+@pytest.fixture(scope="module")
+def repeated(finished, call):
+    """Return the products' mtimes before and after a second run, and its log."""
+    before = _mtimes(finished.exp)
+    output = call(finished.command())
+    return before, _mtimes(finished.exp), output
+
+
+def test_all_stages_end_well(finished):
+    log = (finished.root / "run.log").read_text()
+    for stage in (0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13):
+        assert f"Stage {stage}: " in log
+    assert "Successfully finished. [elapsed=" in log.splitlines()[-1]
+
+
+def test_data_and_tokens_are_there(finished):
+    for name, count in (("train_clean", 24), ("dev_clean", 8)):
+        for top in ("data", "dump"):
+            for file in ("wav.scp", "text", "utt2spk", "utt2num_samples"):
+                lines = (finished.root / top / name / file).read_text().splitlines()
+                assert len(lines) == count
+        removed = (finished.root / "dump" / name / "removed.tsv").read_text()
+        assert removed == "utt_id\treason\tvalue\n"
+    tokens = (finished.root / "data/token_list/char/tokens.txt").read_text().split("\n")
+    assert tokens[0] == "<blank>" and tokens[-2] == "<sos/eos>"
+    for name in ("teacher", "student_conformer", "student_rnn"):
+        assert (finished.exp / f"stats_{name}/train/feats_stats.npz").is_file()
+
+
+def test_every_method_trains_the_same_number_of_epochs(finished, students, methods):
+    def epochs(run):
+        return yaml.safe_load((finished.exp / run / "train.yaml").read_text())
+
+    totals = {}
+    for run in _runs(students, methods):
+        totals[run] = epochs(run)["max_epoch"]
+        if "_rkd_" in run:
+            student = run.split("_rkd_")[0]
+            totals[run] += epochs(f"{student}_rkd_seed1")["max_epoch"]
+    assert totals == {run: 6 for run in _runs(students, methods)}
+
+
+def test_a_student_starts_from_the_encoder_of_rkd(finished, students):
+    for student in students:
+        for method in ("rkd_task", "rkd_skd"):
+            conf = finished.exp / f"{student}_{method}_seed1/config.yaml"
+            (init,) = yaml.safe_load(conf.read_text())["init_param"]
+            assert init.startswith(f"{finished.exp}/{student}_rkd_seed1/")
+            log = (conf.parent / "train.log").read_text()
+            assert "Loading pretrained params from" in log
+            assert "Filter out" not in log
+
+
+def test_every_student_is_exported_decoded_scored_and_packed(
+    finished, students, methods
+):
+    for run in _runs(students, methods):
+        folder = finished.exp / run
+        assert (folder / "export/model.pth").is_file()
+        assert (folder / f"{run}.zip").is_file()
+        for name in SETS:
+            decoded = folder / "decode_decode_ctc_greedy" / name
+            assert len((decoded / "text").read_text().splitlines()) == 6
+            assert json.loads((decoded / "score.json").read_text())["wer"]["Snt"] == 6
+        measured = json.loads((folder / "measure.json").read_text())
+        assert measured["parameters"] > 1000 and measured["rtf"] > 0
+
+
+def test_distillation_lowers_its_own_loss(finished, students):
+    for student in students:
+        log = (finished.exp / f"{student}_rkd_seed1/train.log").read_text()
+        lines = [line for line in log.splitlines() if "epoch results: [train]" in line]
+        losses = [float(line.split("loss_rkd=")[1].split(",")[0]) for line in lines]
+        assert len(losses) == 3 and losses[-1] < losses[0]
+
+
+def test_the_tables_have_a_row_for_every_run(finished, students, methods):
+    with (finished.exp / "results.csv").open() as f:
+        rows = list(csv.DictReader(f))
+    assert sorted(row["run"] for row in rows) == sorted(
+        ["teacher", *_runs(students, methods)]
+    )
+    for row in rows:
+        assert row["total_epochs"] == ("3" if row["method"] == "teacher" else "6")
+        assert float(row["wer_test_clean"]) >= 0 and float(row["wer_test_other"]) >= 0
+    page = (finished.exp / "RESULTS.md").read_text()
+    for name in students:
+        lines = [line for line in page.splitlines() if line.startswith(f"| {name} ")]
+        assert len(lines) == len(methods)
+    assert "| teacher " in page and "### WER" in page and "### CER" in page
+
+
+def test_a_second_run_redoes_nothing(repeated):
+    before, after, output = repeated
+    assert before == after
+    counts = [line for line in output.splitlines() if " to do, " in line]
+    assert len(counts) >= 9 and all(": 0 to do, " in line for line in counts)
+    assert "Successfully finished" in output
+
+
+def test_a_changed_weight_retrains_only_what_uses_it(repeated, finished, call, conf):
+    """Runs in place: later tests read nothing of the run that changes."""
+    before = _mtimes(finished.exp)
+    final = finished.exp / "student_rnn_rkd_skd_seed1/export/model.pth"
+    old = final.read_bytes()
+    changed = finished.root / "skd.yaml"
+    changed.write_text(
+        "distill_conf: {terms: {skd: {weight: 5.0}}, task_weight: 1.0}\n"
+    )
+    more = dict(stage=5, stop_stage=9, student_configs=conf / "train_student_rnn.yaml")
+    try:
+        output = call(finished.command(skd_config=changed, **more))
+        after = _mtimes(finished.exp)
+        touched = {path.split("/")[0] for path in before if before[path] != after.get(path)}
+        assert touched == {"student_rnn_rkd_skd_seed1"}
+        assert "RKD: 0 to do, " in output
+        assert final.read_bytes() != old
+    finally:
+        call(finished.command(**more))
+    assert final.read_bytes() == old
+
+
+@pytest.mark.parametrize(
+    "words, status, message",
+    [
+        (["--stage", "14"], 1, "--stage 14 is past the last stage, 13"),
+        (["--stag", "1"], 2, "unknown option --stag. Try ./run.sh --help"),
+        (["--stage"], 2, "option --stage needs a value"),
+        (["stage"], 2, "unexpected argument stage"),
+        (["--corpus", "ted"], 1, "--corpus must be mini, "),
+        (["--rkd_epochs", "6"], 1, "--rkd_epochs 6 must be under --total_epochs 6"),
+        (["--teacher_model", "a.pth"], 1, "--teacher_config and --teacher_model go"),
+    ],
+)
+def test_a_wrong_command_line_is_refused(setup, call, tmp_path, words, status, message):
+    here = setup.elsewhere(tmp_path, "data", "dump", "exp")
+    options = dict(here.options, corpus_dir="")
+    command = [here.command()[0], *(w for k, v in options.items() for w in (f"--{k}", v))]
+    output = call([*command, *words], status=status)
+    (line,) = [line for line in output.splitlines() if message in line]
+    assert line.startswith("run.sh: ")
+    assert not (tmp_path / "data").exists()
+
+
+def test_help_lists_options_and_stages(call, recipe):
+    output = call([recipe / "run.sh", "--help"], cwd="/")
+    for word in ("stop_stage=100", "skip_stages=", "teacher_wer_max=", "rkd_epochs="):
+        assert word in output
+    for stage in range(14):
+        assert f"  {stage}: " in output
+
+
+def test_skipped_stages_do_not_run(setup, call, tmp_path):
+    here = setup.elsewhere(tmp_path, "data", "dump", "exp")
+    output = call(here.command(stop_stage=4, skip_stages="0 3 4"))
+    assert "Stage 1: " in output
+    for stage in (0, 3, 4):
+        assert f"Stage {stage}: " not in output
+    assert sorted(os.listdir(tmp_path)) == ["data", "exp"]

@@ -1,0 +1,43 @@
+import torch
+
+from espnet_tutornet.losses.masking import frame_dot, make_pad_mask, utterance_mean
+
+NAN, INF = float("nan"), float("inf")
+
+
+def test_make_pad_mask_marks_padding():
+    mask = make_pad_mask(torch.tensor([0, 2, 3]), 3)
+    assert mask.tolist() == [[True] * 3, [False, False, True], [False] * 3]
+
+
+def test_make_pad_mask_takes_lens_beyond_max_len():
+    assert not make_pad_mask(torch.tensor([7]), 3).any()
+
+
+def test_utterance_mean_sums_frames_and_averages_utterances():
+    frames = torch.tensor([[1.0, 2.0, NAN], [4.0, INF, -INF]])
+    mask = make_pad_mask(torch.tensor([2, 1]), 3)
+    assert utterance_mean(frames, mask).item() == (1 + 2 + 4) / 2
+
+
+def test_utterance_mean_all_padding_is_zero_and_differentiable():
+    frames = torch.full((2, 3), NAN, requires_grad=True)
+    loss = utterance_mean(frames, torch.ones(2, 3, dtype=torch.bool))
+    loss.backward()
+    assert loss.item() == 0.0
+    assert torch.equal(frames.grad, torch.zeros(2, 3))
+
+
+def test_frame_dot_sums_products_over_the_last_axis():
+    a = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]])
+    b = torch.tensor([[[5.0, 6.0], [7.0, -8.0]]])
+    assert frame_dot(a, b).tolist() == [[17.0, -11.0]]
+
+
+def test_frame_dot_stays_in_float32_under_autocast():
+    torch.manual_seed(0)
+    a, b = torch.randn(2, 3, 50), torch.randn(2, 3, 50)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        under = frame_dot(a, b)
+    assert under.dtype == torch.float32
+    assert torch.equal(under, frame_dot(a, b))
