@@ -201,8 +201,9 @@ def _layers(terms, attribute: str) -> Tuple[str, ...]:
 
 
 def _positive(kind: str, weight: float) -> float:
-    if not weight > 0.0:
+    if not (isinstance(weight, (int, float)) and weight > 0.0):
         raise ValueError(
-            f"{kind}: weight must be positive, got {weight}. Remove the term instead."
+            f"{kind}: weight must be a positive number, got {weight!r}. To leave the "
+            "term out remove it; yaml wants a point in 1.0e-3."
         )
     return weight

@@ -12,7 +12,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--expdir", type=Path, required=True, help="A training")
     parser.add_argument(
-        "--checkpoint", default="valid.cer_ctc.ave.pth", help="A .pth in it"
+        "--checkpoint", default="valid.loss_ctc.ave.pth", help="A .pth in it"
     )
     return parser
 

@@ -2,7 +2,8 @@
 
 Importing ESPnet takes 7-8 s. This command imports what the jobs need, then forks one
 process a job. A job that is done with the same command and the same inputs is skipped;
-a changed one runs again.
+a changed one runs again. A job that was killed goes on from its ``resumes`` files, but
+not from those of an attempt with another command or other inputs: they are removed.
 
 A jobs file has one job a line, words quoted as in a shell:
 
@@ -14,6 +15,7 @@ import argparse
 import ctypes
 import hashlib
 import importlib
+import io
 import logging
 import multiprocessing
 import os
@@ -22,6 +24,7 @@ import signal
 import sys
 import time
 from collections import deque
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Tuple
@@ -31,7 +34,7 @@ from tqdm import tqdm
 from espnet_tutornet.bin.command import exit_on_error
 from espnet_tutornet.recipe.files import atomic_write
 
-KEYS = ("done", "log", "depends")
+KEYS = ("done", "log", "depends", "resumes")
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Job:
         done: marker file, written after success; holds the job's stamp.
         log: where its output goes, appended.
         depends: files whose content the job depends on.
+        resumes: files that the job writes and goes on from.
     """
 
     module: str
@@ -51,6 +55,7 @@ class Job:
     done: Path
     log: Path
     depends: Tuple[Path, ...] = ()
+    resumes: Tuple[Path, ...] = ()
 
     def stamp(self) -> str:
         """Hash the command and the inputs.
@@ -72,6 +77,17 @@ class Job:
         """Tell whether the marker is there and holds ``stamp``."""
         return self.done.is_file() and self.done.read_text().strip() == stamp
 
+    def begin(self, stamp: str) -> None:
+        """Remove the marker, and what an attempt under another stamp left behind."""
+        self.done.unlink(missing_ok=True)
+        begun = self.done.with_suffix(".begun")
+        if begun.is_file() and begun.read_text().strip() == stamp:
+            return
+        for path in self.resumes:
+            path.unlink(missing_ok=True)
+        with atomic_write(begun) as f:
+            print(stamp, file=f)
+
 
 def read_jobs(path: Path) -> List[Job]:
     """Read a jobs file.
@@ -87,20 +103,24 @@ def read_jobs(path: Path) -> List[Job]:
         fields = dict(word.partition("=")[::2] for word in head)
         if not command or set(fields) - set(KEYS) or not {"done", "log"} <= set(fields):
             raise ValueError(
-                f"{path}:{number}: expected 'done=FILE log=FILE [depends=A,B] -- "
-                f"MODULE [ARG ...]', got: {line}"
+                f"{path}:{number}: expected 'done=FILE log=FILE [depends=A,B] "
+                f"[resumes=C] -- MODULE [ARG ...]', got: {line}"
             )
-        depends = tuple(Path(p) for p in fields.get("depends", "").split(",") if p)
         jobs.append(
             Job(
                 module=command[0],
                 args=tuple(command[1:]),
                 done=Path(fields["done"]),
                 log=Path(fields["log"]),
-                depends=depends,
+                depends=_paths(fields.get("depends", "")),
+                resumes=_paths(fields.get("resumes", "")),
             )
         )
     return jobs
+
+
+def _paths(value: str) -> Tuple[Path, ...]:
+    return tuple(Path(path) for path in value.split(",") if path)
 
 
 def run_jobs(jobs: List[Job], nj: int, threads: int, title: str) -> None:
@@ -119,14 +139,17 @@ def run_jobs(jobs: List[Job], nj: int, threads: int, title: str) -> None:
     stamps = {job: job.stamp() for job in jobs}  # of the inputs as they are now
     waiting = deque(job for job in jobs if not job.is_done(stamps[job]))
     print(f"{title}: {len(waiting)} to do, {len(jobs) - len(waiting)} done before")
-    for module in dict.fromkeys(job.module for job in waiting):
-        importlib.import_module(module)
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        for module in dict.fromkeys(job.module for job in waiting):
+            importlib.import_module(module)  # some greet on import
     running, failed = [], []
     bar = tqdm(total=len(waiting), desc=title, unit="job", disable=None)
     try:
         while waiting or running:
             while waiting and len(running) < nj:
-                running.append(_start(waiting.popleft(), threads))
+                job = waiting.popleft()
+                job.begin(stamps[job])
+                running.append(_start(job, threads))
             time.sleep(0.05)
             for job, process in [pair for pair in running if not pair[1].is_alive()]:
                 running.remove((job, process))
@@ -150,7 +173,6 @@ def run_jobs(jobs: List[Job], nj: int, threads: int, title: str) -> None:
 
 
 def _start(job: Job, threads: int) -> Tuple[Job, multiprocessing.Process]:
-    job.done.unlink(missing_ok=True)
     job.log.parent.mkdir(parents=True, exist_ok=True)
     # not daemonic: ESPnet's data loaders start workers of their own
     context = multiprocessing.get_context("fork")
@@ -170,6 +192,7 @@ def _child(job: Job, threads: int, parent: int) -> None:
     print(f"# python -m {shlex.join((job.module,) + job.args)}")
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
+        importlib.import_module("espnet_tutornet.tasks.saving").save_whole()
     sys.argv = [job.module, *job.args]
     start = time.time()
     importlib.import_module(job.module).main(list(job.args))

@@ -63,9 +63,9 @@ def probe_model(model: nn.Module, layers: Iterable[str] = ("last",)) -> Probe:
     for name, output in hidden.items():
         if output.dim() != 3 or output.shape[:2] != hidden["last"].shape[:2]:
             raise ValueError(
-                f"layer {name!r} puts out {tuple(output.shape)}, expected one utterance "
-                f"of {frames[-1]} frames as the encoder's output has. Choose another "
-                "layer."
+                f"layer {name!r} puts out {tuple(output.shape)}, expected one "
+                f"utterance of {frames[-1]} frames as the encoder's output has. Choose "
+                "another layer."
             )
     return Probe(
         frame_shift=PROBE_STEP / (frames[0] - frames[1]),

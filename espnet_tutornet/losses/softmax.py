@@ -61,9 +61,13 @@ class _KullbackLeibler(torch.autograd.Function):
 
 
 def _log_softmax(logits: Tensor, scale: float) -> Tensor:
-    if scale != 1.0:
-        logits = logits.float() * scale
-    return torch.log_softmax(logits, dim=-1, dtype=torch.float32)
+    if scale == 1.0:
+        return torch.log_softmax(logits, dim=-1, dtype=torch.float32)
+    log_probs = torch.empty(logits.shape, dtype=torch.float32, device=logits.device)
+    for utterance, out in zip(logits, log_probs):  # (T, V): no third temporary
+        out.copy_(utterance).mul_(scale)
+        out.copy_(torch.log_softmax(out, dim=-1))
+    return log_probs
 
 
 def _expectation(probs: Tensor, log_probs: Tensor) -> Tensor:

@@ -5,12 +5,12 @@ import shutil
 from pathlib import Path
 from typing import Any, Dict
 
-import torch
 import yaml
 from espnet2.tasks.asr import ASRTask
 
 from espnet_tutornet.asr.tutornet_model import student_state_dict
 from espnet_tutornet.recipe.files import atomic_dir
+from espnet_tutornet.tasks.saving import save
 from espnet_tutornet.teacher.loading import load_parameters
 
 # Where this training read and wrote: nobody else has these paths.
@@ -45,6 +45,7 @@ def export_student(expdir: Path, checkpoint: str) -> Path:
     Raises:
         FileNotFoundError: the configuration, the checkpoint or a file is missing.
         RuntimeError: the checkpoint does not fill the stock model.
+        OSError: the disk is full; an earlier export stays.
     """
     out_dir = expdir / "export"
     config_file = expdir / "config.yaml"
@@ -60,7 +61,7 @@ def export_student(expdir: Path, checkpoint: str) -> Path:
     with atomic_dir(out_dir) as new:
         for block, key in MODEL_FILES:
             _bring_file(conf, block, key, new, out_dir)
-        torch.save(state_dict, new / "model.pth")
+        save(state_dict, new / "model.pth")
         with (new / "config.yaml").open("w", encoding="utf-8") as f:
             yaml.safe_dump(conf, f, sort_keys=False)
     return out_dir

@@ -107,8 +107,8 @@ def test_adapter_is_the_only_parameter():
         ),
         ({"rkd": {"layer": "x"}}, r"\['layer'\].*'student_layer', 'teacher_layer'"),
         ({"rkd": {"student_sizes": {}}}, r"unknown keys \['student_sizes'\]"),
-        ({"rkd": {"weight": 0}}, "rkd: weight must be positive, got 0. Remove"),
-        ({"skd": {"weight": -1.0}}, "skd: weight must be positive, got -1.0"),
+        ({"rkd": {"weight": 0}}, "rkd: weight must be a positive number, got 0. To leave"),
+        ({"skd": {"weight": -1.0}}, "skd: weight must be a positive number, got -1.0"),
     ],
 )
 def test_bad_terms_are_refused(terms, message):

@@ -28,7 +28,7 @@ def teacher(build_asr):
 
 @pytest.fixture
 def distil(build_student, teacher):
-    """Return distil(terms, task_weight, encoder, **arguments): a student in training."""
+    """Return distil(terms, task_weight, encoder, **arguments): a student."""
 
     def build(terms=BOTH, task_weight=1.0, encoder="conformer", **given):
         student = build_student(0, encoder, **given)

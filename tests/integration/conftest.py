@@ -30,19 +30,24 @@ class Setup:
     def exp(self) -> Path:
         return Path(self.options["expdir"])
 
+    def decoded(self, run: str, name: str) -> Path:
+        """Return the directory of a decoded set."""
+        (path,) = (self.exp / run).glob(f"decode_*/{name}")
+        return path
+
     def command(self, *more: str, **changes: str) -> list:
         """Return run.sh's command line: the options, changed, and more at the end."""
         options = {**self.options, **{key: str(v) for key, v in changes.items()}}
         words = [word for key, v in options.items() for word in (f"--{key}", v)]
         return [str(RECIPE / "run.sh"), *words, *more]
 
-    def elsewhere(self, root: Path, *names: str) -> "Setup":
-        """Return a setup that has its own copy of these directories in ``root``."""
+    def elsewhere(self, root: Path, copied=(), fresh=()) -> "Setup":
+        """Return a setup with directories of its own in ``root``: copies or new."""
         changed = dict(self.options)
-        for name in names:
+        for name in (*copied, *fresh):
             changed[f"{name}dir"] = str(root / name)
-            if (self.root / name).is_dir():
-                shutil.copytree(self.root / name, root / name, symlinks=True)
+        for name in copied:
+            shutil.copytree(self.root / name, root / name, symlinks=True)
         return Setup(root, changed)
 
 
@@ -161,6 +166,7 @@ def setup(tmp_path_factory, corpus):
         "total_epochs": 6,
         "rkd_epochs": 3,
         "methods": " ".join(METHODS),
+        "inference_model": "valid.loss_ctc.ave.pth",
         "score_backend": "internal",
     }
     return Setup(root, {key: str(value) for key, value in options.items()})

@@ -17,10 +17,9 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 def own_corpus(corpus, prepared, tmp_path):
     """Return a setup with its own corpus and its own copy of what is prepared."""
-    here = prepared.elsewhere(tmp_path, "data", "dump")
+    here = prepared.elsewhere(tmp_path, copied=("data", "dump"), fresh=["exp"])
     shutil.copytree(corpus, tmp_path / "corpus")
     here.options["corpus_dir"] = str(tmp_path / "corpus")
-    here.options["expdir"] = str(tmp_path / "exp")
     return here
 
 
@@ -126,10 +125,11 @@ def test_a_target_too_long_for_ctc_is_left_out_and_listed(own_corpus, call):
         assert len(lines) == 23 and not any(s.startswith(utt_id) for s in lines)
 
 
-def test_a_missing_split_of_audio_stops_a_training_job(finished, call, tmp_path):
+def test_a_training_without_statistics_says_which_stage_to_run(
+    finished, call, tmp_path
+):
     """Stage 6 without the products of stage 5 says which file and what to do."""
-    here = finished.elsewhere(tmp_path)
-    here.options["expdir"] = str(tmp_path / "exp")
+    here = finished.elsewhere(tmp_path, fresh=["exp"])
     output = call(here.command(stage=6, stop_stage=6), status=1)
     assert f"needs {tmp_path}/exp/stats_teacher/train/feats_stats.npz" in output
     assert "Run the earlier stages first" in output and "Traceback" not in output
@@ -139,7 +139,7 @@ def _teacher(finished, folder):
     """Copy the teacher: its configuration and its parameters."""
     folder.mkdir()
     conf = yaml.safe_load((finished.exp / "teacher/config.yaml").read_text())
-    shutil.copy(finished.exp / "teacher/valid.cer_ctc.ave.pth", folder / "model.pth")
+    shutil.copy(finished.exp / "teacher/valid.loss_ctc.ave.pth", folder / "model.pth")
     return folder / "config.yaml", folder / "model.pth", conf
 
 
@@ -198,21 +198,23 @@ def test_a_full_disk_during_export_leaves_the_old_export(finished, call, tmp_pat
     call(command)
     before = _contents(run)
     output = call(command, status=1, preexec_fn=_limit(5000))
-    assert "export_student: error: " in output and "Traceback" not in output
+    assert "/model.pth: [Errno 27] File too large" in output
+    assert "export_student.py: error: " in output and "Traceback" not in output
     assert _contents(run) == before
     call(command)
     assert sorted(_contents(run)) == sorted(before)
 
 
-def test_a_full_disk_during_training_is_named_and_survived(finished, call, conf, tmp_path):
-    here = finished.elsewhere(tmp_path)
-    here.options["expdir"] = str(tmp_path / "exp")
+def test_a_full_disk_during_training_is_named_and_survived(
+    finished, call, conf, tmp_path
+):
+    here = finished.elsewhere(tmp_path, fresh=["exp"])
     here.options["student_configs"] = str(conf / "train_student_rnn.yaml")
     options = dict(methods="none", total_epochs=2, rkd_epochs=1)
     call(here.command(stage=5, stop_stage=5, **options))
     run = here.exp / "student_rnn_none_seed1"
     command = here.command(stage=10, stop_stage=10, **options)
-    output = call(command, status=1, preexec_fn=_limit(20000))
+    output = call(command, status=1, preexec_fn=_limit(60000))
     assert f"jobs failed: {run}/train.log" in output
     assert "Mend the cause and run the stage again" in output
     assert not (run / ".train.done").exists()
@@ -222,8 +224,8 @@ def test_a_full_disk_during_training_is_named_and_survived(finished, call, conf,
 
 
 def test_a_decoded_set_without_hypotheses_is_named(finished, call, tmp_path):
-    here = finished.elsewhere(tmp_path, "exp")
-    text = here.exp / "student_rnn_skd_seed1/decode_decode_ctc_greedy/test_other/text"
+    here = finished.elsewhere(tmp_path, copied=["exp"])
+    text = here.decoded("student_rnn_skd_seed1", "test_other") / "text"
     text.unlink()
     output = call(here.command(stage=12, stop_stage=12), status=1)
     assert f"{text}: not found. Decode the set" in output

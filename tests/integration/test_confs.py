@@ -29,9 +29,7 @@ def test_every_configuration_passes_a_dry_run(prepared, recipe, tmp_path):
     assert len(configs) >= 3
     for config in configs:
         made = tmp_path / config.name
-        make_config(
-            ["--inputs", str(config), "--out", str(made), "--train_text", text]
-        )
+        make_config(["--inputs", str(config), "--out", str(made), "--train_text", text])
         out = tmp_path / config.stem
         command = ["--config", str(made), "--output_dir", str(out)]
         command += ["--dry_run", "true", "--iterator_type", "none"]
@@ -46,7 +44,10 @@ def test_distillation_laid_over_a_student_passes_a_dry_run(
     from espnet_tutornet.bin.make_config import main as make_config
     from espnet_tutornet.bin.tutornet_train import main as train
 
-    inputs = [recipe / "conf/train_student.yaml", recipe / f"conf/distill_{method}.yaml"]
+    inputs = [
+        recipe / "conf/train_student.yaml",
+        recipe / f"conf/distill_{method}.yaml",
+    ]
     made = tmp_path / "train.yaml"
     text = finished.root / "dump/train_clean/text"
     words = ["--inputs", *inputs, "--out", made, "--train_text", text]
@@ -57,7 +58,7 @@ def test_distillation_laid_over_a_student_passes_a_dry_run(
     command += ["--frontend_conf", "hop_length=80"]
     teacher = finished.exp / "teacher"
     command += ["--distill_conf", f"teacher.config={teacher}/config.yaml"]
-    command += ["--distill_conf", f"teacher.model={teacher}/valid.cer_ctc.ave.pth"]
+    command += ["--distill_conf", f"teacher.model={teacher}/valid.loss_ctc.ave.pth"]
     train([*map(str, command), *_data_options(finished)])
     assert (tmp_path / "out/distill.yaml").is_file()
 

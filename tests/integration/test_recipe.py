@@ -18,11 +18,12 @@ def _runs(students, methods):
 
 def _mtimes(exp):
     """Return path -> mtime of the products, less those that every run writes anew."""
-    rewritten = {"RESULTS.md", "results.csv", "measure.json", "run.yaml", "train.yaml"}
+    rewritten = {"RESULTS.md", "results.csv", "measure.json", "run.yaml"}
+    rewritten |= {"train.yaml", "collect.yaml", ".lock"}
     return {
         str(path.relative_to(exp)): path.stat().st_mtime_ns
         for path in exp.rglob("*")
-        if path.is_file() and path.name not in rewritten and path.name != ".lock"
+        if path.is_file() and path.name not in rewritten
     }
 
 
@@ -87,7 +88,7 @@ def test_every_student_is_exported_decoded_scored_and_packed(
         assert (folder / "export/model.pth").is_file()
         assert (folder / f"{run}.zip").is_file()
         for name in SETS:
-            decoded = folder / "decode_decode_ctc_greedy" / name
+            decoded = finished.decoded(run, name)
             assert len((decoded / "text").read_text().splitlines()) == 6
             assert json.loads((decoded / "score.json").read_text())["wer"]["Snt"] == 6
         measured = json.loads((folder / "measure.json").read_text())
@@ -127,25 +128,31 @@ def test_a_second_run_redoes_nothing(repeated):
 
 
 def test_a_changed_weight_retrains_only_what_uses_it(repeated, finished, call, conf):
-    """Runs in place: later tests read nothing of the run that changes."""
+    """Runs in place: no other test reads parameters of the run that changes."""
     before = _mtimes(finished.exp)
-    final = finished.exp / "student_rnn_rkd_skd_seed1/export/model.pth"
+    final = finished.exp / "student_conformer_skd_seed1/export/model.pth"
     old = final.read_bytes()
     changed = finished.root / "skd.yaml"
     changed.write_text(
         "distill_conf: {terms: {skd: {weight: 5.0}}, task_weight: 1.0}\n"
     )
-    more = dict(stage=5, stop_stage=9, student_configs=conf / "train_student_rnn.yaml")
-    try:
-        output = call(finished.command(skd_config=changed, **more))
-        after = _mtimes(finished.exp)
-        touched = {path.split("/")[0] for path in before if before[path] != after.get(path)}
-        assert touched == {"student_rnn_rkd_skd_seed1"}
-        assert "RKD: 0 to do, " in output
-        assert final.read_bytes() != old
-    finally:
-        call(finished.command(**more))
-    assert final.read_bytes() == old
+    output = call(
+        finished.command(
+            stage=5,
+            stop_stage=10,
+            methods="skd rkd_task",
+            student_configs=conf / "train_student_conformer.yaml",
+            skd_config=changed,
+        )
+    )
+    after = _mtimes(finished.exp)
+    touched = {path.split("/")[0] for path in before if before[path] != after[path]}
+    assert touched == {"student_conformer_skd_seed1"}
+    assert "RKD: 0 to do, 1 done before" in output
+    assert "comparison: 1 to do, 1 done before" in output
+    assert final.read_bytes() != old
+    log = (final.parents[1] / "train.log").read_text()
+    assert log.count("1/6epoch started") == 2  # from the start, not resumed
 
 
 @pytest.mark.parametrize(
@@ -161,10 +168,8 @@ def test_a_changed_weight_retrains_only_what_uses_it(repeated, finished, call, c
     ],
 )
 def test_a_wrong_command_line_is_refused(setup, call, tmp_path, words, status, message):
-    here = setup.elsewhere(tmp_path, "data", "dump", "exp")
-    options = dict(here.options, corpus_dir="")
-    command = [here.command()[0], *(w for k, v in options.items() for w in (f"--{k}", v))]
-    output = call([*command, *words], status=status)
+    here = setup.elsewhere(tmp_path, fresh=("data", "dump", "exp"))
+    output = call(here.command(*words, corpus_dir=""), status=status)
     (line,) = [line for line in output.splitlines() if message in line]
     assert line.startswith("run.sh: ")
     assert not (tmp_path / "data").exists()
@@ -179,7 +184,7 @@ def test_help_lists_options_and_stages(call, recipe):
 
 
 def test_skipped_stages_do_not_run(setup, call, tmp_path):
-    here = setup.elsewhere(tmp_path, "data", "dump", "exp")
+    here = setup.elsewhere(tmp_path, fresh=("data", "dump", "exp"))
     output = call(here.command(stop_stage=4, skip_stages="0 3 4"))
     assert "Stage 1: " in output
     for stage in (0, 3, 4):

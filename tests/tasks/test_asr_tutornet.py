@@ -19,7 +19,7 @@ def distill_conf(teacher_files):
 
 @pytest.fixture
 def parse(make_args, tmp_path, wav_data, tokens):
-    """Return parse(*words, **arguments): ESPnet's own parser on a yaml file and words."""
+    """Return parse(*words, **arguments): what ESPnet's parser makes of them."""
 
     def run(*words, **given):
         args = vars(make_args(**given))

@@ -37,6 +37,7 @@ def test_teacher_hears_neither_specaug_nor_dropout(teacher, batch):
 
 
 def test_outputs_carry_no_graph(teacher, batch):
+    batch["speech"].requires_grad_()
     outputs = listen(teacher, batch)
     assert not outputs.log_probs.requires_grad
     assert not outputs.hidden["last"].requires_grad

@@ -4,6 +4,8 @@ export LC_ALL=C
 export PYTHONUTF8=1
 # ESPnet starts its own worker processes: one BLAS thread each unless told otherwise.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
+# Idle threads sleep: spinning ones slow every process of a busy machine.
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 
 venv=tools/venv
 if [ -z "${python}" ]; then

@@ -46,7 +46,7 @@ rkd_epochs=4        # Of these, RKD.
 train_args=         # Further arguments of every training.
 # Decoding
 inference_config=conf/decode_ctc_greedy.yaml
-inference_model=valid.cer_ctc.ave.pth  # Which checkpoint of a training.
+inference_model=valid.loss_ctc.ave.pth  # Which checkpoint of a training.
 score_backend=auto  # auto, sclite or internal.
 
 help_message=$(sed -n '/^# General/,/^score_backend/p' "$0"; echo; echo "Stages:";
@@ -175,7 +175,7 @@ if runs_stage 9 && [[ "${methods}" == *rkd_skd* ]]; then
     train_students "RKD, then SKD" rkd_skd
 fi
 
-rivals=$(printf '%s\n' ${methods} | grep -vx rkd_skd | xargs)
+rivals=$(printf '%s\n' ${methods} | (grep -vx rkd_skd || true) | xargs)
 if runs_stage 10 && [ -n "${rivals}" ]; then
     log "Stage 10: Comparison students, ${total_epochs} epochs each in all: ${rivals} -> ${expdir}"
     # shellcheck disable=SC2086

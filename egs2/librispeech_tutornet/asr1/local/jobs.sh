@@ -8,7 +8,7 @@ jobs="${expdir}/.jobs"
 job() {  # job DIR NAME DEPENDS MODULE [ARG ...]: add a job; NAME.log and .NAME.done go to DIR
     local dir="$1" name="$2" depends="$3"
     shift 3
-    printf '%q ' "done=${dir}/.${name}.done" "log=${dir}/${name}.log" "depends=${depends}" -- "$@" >> "${jobs}"
+    printf '%q ' "done=${dir}/.${name}.done" "log=${dir}/${name}.log" "depends=${depends}" "resumes=${resumes:-}" -- "$@" >> "${jobs}"
     echo >> "${jobs}"
 }
 launch() {  # launch TITLE NJ THREADS: run the jobs added since the last launch
@@ -40,6 +40,7 @@ stats_of() { echo "${expdir}/stats_$(name_of "$1")"; }
 
 train_job() {  # train_job RUN CONFIGS EPOCHS SEED DEPENDS MODULE [ARG ...]: CONFIGS are laid over each other
     local run="$1" configs="$2" epochs="$3" seed="$4" depends="$5" module="$6" config stats
+    local resumes="${expdir}/${run}/checkpoint.pth"
     shift 6
     config="${expdir}/${run}/train.yaml"
     stats=$(stats_of "${configs%% *}")

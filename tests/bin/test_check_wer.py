@@ -1,0 +1,41 @@
+import json
+
+import pytest
+
+from espnet_tutornet.bin.check_wer import main
+
+
+@pytest.fixture
+def score(tmp_path):
+    path = tmp_path / "dev_clean/score.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps({"wer": {"Wrd": 200, "Err": 25}}))
+    return str(path)
+
+
+@pytest.mark.parametrize("limit", ["12.5", "30"])
+def test_a_wer_at_or_under_the_limit_passes(score, capsys, limit):
+    main(["--score", score, "--wer_max", limit])
+    assert f"dev_clean: WER 12.5 %, at most {float(limit)} %" in capsys.readouterr().out
+
+
+def test_a_wer_above_the_limit_stops(score, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--score", score, "--wer_max", "12.4"])
+    assert ended.value.code == 1
+    message = capsys.readouterr().err
+    assert "WER of the teacher is 12.5 %, expected at most 12.4 %" in message
+    assert "--teacher_wer_max" in message and message.count("\n") == 1
+
+
+def test_a_missing_score_is_named(tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--score", str(tmp_path / "score.json"), "--wer_max", "30"])
+    assert ended.value.code == 1
+    assert str(tmp_path / "score.json") in capsys.readouterr().err
+
+
+def test_a_limit_is_required(score):
+    with pytest.raises(SystemExit) as ended:
+        main(["--score", score])
+    assert ended.value.code == 2

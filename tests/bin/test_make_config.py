@@ -1,0 +1,109 @@
+import pytest
+import yaml
+
+from espnet_tutornet.bin.make_config import count_steps, main, merge
+
+STUDENT = """
+encoder_conf: {output_size: 8, dropout: 0.1}
+batch_type: sorted
+batch_size: 4
+max_epoch: 20
+scheduler_conf: {max_steps: auto, warmup_ratio: 0.1}
+best_model_criterion: [[valid, cer_ctc, min], [valid, loss, min]]
+"""
+ABOVE = """
+encoder_conf: {dropout: 0.0}
+best_model_criterion: [[valid, loss_rkd, min]]
+distill_conf: {task_weight: 0.0}
+"""
+
+
+@pytest.fixture
+def make(tmp_path):
+    (tmp_path / "student.yaml").write_text(STUDENT)
+    (tmp_path / "above.yaml").write_text(ABOVE)
+    (tmp_path / "text").write_text("u A\n" * 19)
+
+    def run(*names, options=()):
+        command = ["--inputs", *(str(tmp_path / f"{name}.yaml") for name in names)]
+        command += ["--out", str(tmp_path / "out/train.yaml")]
+        main([*command, "--train_text", str(tmp_path / "text"), *options])
+        return yaml.safe_load((tmp_path / "out/train.yaml").read_text())
+
+    return run
+
+
+def test_the_last_file_lies_on_top_and_steps_are_filled_in(make, tmp_path):
+    assert make("student", "above", options=["--max_epoch", "3"]) == {
+        "encoder_conf": {"output_size": 8, "dropout": 0.0},
+        "batch_type": "sorted",
+        "batch_size": 4,
+        "max_epoch": 3,
+        "scheduler_conf": {"max_steps": 12, "warmup_ratio": 0.1},  # 3 x (19 // 4)
+        "best_model_criterion": [["valid", "loss_rkd", "min"]],
+        "distill_conf": {"task_weight": 0.0},
+    }
+    head = (tmp_path / "out/train.yaml").read_text().splitlines()[0]
+    assert head == f"# {tmp_path}/student.yaml + {tmp_path}/above.yaml"
+
+
+def test_the_epochs_of_the_file_hold_without_the_option(make):
+    assert make("student")["scheduler_conf"]["max_steps"] == 80
+
+
+def test_merge_leaves_its_arguments_alone():
+    below, above = {"a": {"b": 1}}, {"a": {"c": 2}, "d": None}
+    assert merge(below, above) == {"a": {"b": 1, "c": 2}, "d": None}
+    assert (below, above) == ({"a": {"b": 1}}, {"a": {"c": 2}, "d": None})
+
+
+@pytest.mark.parametrize(
+    "conf, num_utts, steps",
+    [
+        (dict(batch_size=4), 11, 2 * 2),
+        (dict(batch_size=4), 3, 2 * 1),
+        (dict(batch_size=4, accum_grad=2), 20, 2 * 2),
+    ],
+)
+def test_steps_are_counted_as_espnet_runs_them(conf, num_utts, steps):
+    conf = {"max_epoch": 2, "batch_type": "unsorted", **conf}
+    assert count_steps(conf, num_utts) == steps
+
+
+def test_batches_agree_with_espnets_sampler(tmp_path):
+    from espnet2.samplers.sorted_batch_sampler import SortedBatchSampler
+
+    shape = tmp_path / "shape"
+    for num_utts in (3, 4, 11, 12):
+        shape.write_text("".join(f"u{i} {i + 1}\n" for i in range(num_utts)))
+        batches = len(SortedBatchSampler(batch_size=4, shape_file=str(shape)))
+        conf = dict(max_epoch=1, batch_type="sorted", batch_size=4)
+        assert count_steps(conf, num_utts) == batches
+
+
+@pytest.mark.parametrize(
+    "conf, message",
+    [
+        (
+            dict(batch_type="numel", batch_size=4, max_epoch=1),
+            "sorted or unsorted, got",
+        ),
+        (dict(batch_size=4, max_epoch=1), "got folded"),
+        (dict(batch_type="sorted", batch_size=4), r"needs \['max_epoch'\]"),
+        (dict(batch_type="sorted", max_epoch=1), r"needs \['batch_size'\]"),
+    ],
+)
+def test_steps_that_cannot_be_counted_are_refused(conf, message):
+    with pytest.raises(ValueError, match=message):
+        count_steps(conf, 8)
+
+
+def test_a_file_that_is_no_mapping_ends_with_one_line(make, tmp_path, capsys):
+    (tmp_path / "list.yaml").write_text("- 1\n")
+    with pytest.raises(SystemExit) as ended:
+        make("student", "list")
+    assert ended.value.code == 1
+    message = capsys.readouterr().err
+    assert "list.yaml: expected a yaml mapping, got list." in message
+    assert message.count("\n") == 1
+    assert not (tmp_path / "out/train.yaml").exists()

@@ -1,0 +1,53 @@
+"""A job goes on from its own checkpoint, and never from another job's."""
+
+import pytest
+
+from espnet_tutornet.bin.run_jobs import read_jobs
+
+
+@pytest.fixture
+def begin(tmp_path):
+    """Return begin(argument): start the job of that command; is the checkpoint kept?"""
+    checkpoint = tmp_path / "checkpoint.pth"
+
+    def run(argument, seed="1"):
+        (tmp_path / "conf.yaml").write_text(f"seed: {seed}\n")
+        jobs = tmp_path / "jobs"
+        jobs.write_text(
+            f"done={tmp_path}/.train.done log={tmp_path}/train.log "
+            f"depends={tmp_path}/conf.yaml resumes={checkpoint} -- module {argument}\n"
+        )
+        (job,) = read_jobs(jobs)
+        checkpoint.touch()
+        job.begin(job.stamp())
+        return checkpoint.exists()
+
+    return run
+
+
+def test_a_killed_job_keeps_its_checkpoint(begin):
+    begin("a")
+    assert begin("a")
+
+
+def test_another_command_or_input_starts_afresh(begin):
+    begin("a")
+    assert not begin("b")
+    assert not begin("b", seed="2")
+    assert begin("b", seed="2")
+
+
+def test_going_back_does_not_take_up_what_came_between(begin):
+    begin("a")
+    begin("b")
+    assert not begin("a")
+
+
+def test_a_checkpoint_of_unknown_origin_is_not_taken_up(begin):
+    assert not begin("a")
+
+
+def test_a_job_that_begins_is_not_done(begin, tmp_path):
+    (tmp_path / ".train.done").touch()
+    begin("a")
+    assert not (tmp_path / ".train.done").exists()
