@@ -22,7 +22,8 @@ def exit_on_error(main: Callable) -> Callable:
         except (ValueError, RuntimeError, OSError) as error:
             if os.environ.get("TUTORNET_TRACEBACK") == "1":
                 raise
-            name = main.__module__ if main.__module__ != "__main__" else sys.argv[0]
+            spec = sys.modules[main.__module__].__spec__  # of "python -m NAME"
+            name = spec.name if spec else sys.argv[0]
             print(f"{name}: error: {error}", file=sys.stderr)
             sys.exit(1)
 

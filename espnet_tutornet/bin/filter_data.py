@@ -70,8 +70,8 @@ def main(cmd: Optional[Sequence[str]] = None) -> None:
     summary = ", ".join(f"{count} {reason}" for reason, count in counts.items())
     if not kept:
         raise ValueError(
-            f"{', '.join(args.data_dirs)}: every utterance would be removed ({summary}). "
-            "Check the limits and the sampling rate."
+            f"{', '.join(args.data_dirs)}: every utterance would be removed "
+            f"({summary}). Check the limits and the sampling rate."
         )
     write_data_dir(args.out_dir, kept, {"removed.tsv": format_removed(rows + removed)})
     print(

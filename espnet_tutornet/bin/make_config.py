@@ -1,8 +1,11 @@
-"""Make the configuration of one training: files laid over each other, steps filled in.
+"""Make the configuration of one training: files laid over each other, gaps filled.
 
-A scheduler that ends with the training needs to know its length in steps. Where a file
-says ``scheduler_conf: {max_steps: auto}`` the number is put in, for batches of
-``batch_size`` utterances.
+What depends on the corpus is left open in the files and put in here:
+
+- ``scheduler_conf: {max_steps: auto}``: the optimizer steps of the training, for
+  batches of ``batch_size`` utterances. A scheduler that ends with it needs them.
+- ``frontend_conf: {fs: auto, n_fft: 32ms, hop_length: 10ms}``: the sampling rate, and
+  durations in samples.
 """
 
 import argparse
@@ -54,6 +57,32 @@ def count_steps(conf: dict, num_utts: int) -> int:
     return conf["max_epoch"] * (batches // conf.get("accum_grad", 1))
 
 
+def fill_frontend(frontend_conf: dict, fs: int) -> dict:
+    """Replace ``fs: auto`` and durations like ``10ms`` by numbers.
+
+    Raises:
+        ValueError: a duration that is no whole number of samples.
+
+    Example:
+        >>> fill_frontend({"fs": "auto", "hop_length": "10ms", "n_mels": 40}, 8000)
+        {'fs': 8000, 'hop_length': 80, 'n_mels': 40}
+    """
+    filled = {}
+    for key, value in frontend_conf.items():
+        if key == "fs" and value == "auto":
+            value = fs
+        elif isinstance(value, str) and value.endswith("ms"):
+            samples = float(value[:-2]) * fs / 1000
+            if samples != int(samples):
+                raise ValueError(
+                    f"frontend_conf: {key}: {value} is {samples} samples at {fs} Hz, "
+                    "expected a whole number. Choose another duration."
+                )
+            value = int(samples)
+        filled[key] = value
+    return filled
+
+
 def get_parser() -> argparse.ArgumentParser:
     """Return the argument parser."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -62,6 +91,7 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--max_epoch", type=int, help="Overrides that of the files")
+    parser.add_argument("--fs", type=int, required=True, help="Sampling rate in Hz")
     parser.add_argument(
         "--train_text", type=Path, required=True, help="A line an utterance"
     )
@@ -82,6 +112,8 @@ def main(cmd=None) -> None:
         merged = merge(merged, conf)
     if args.max_epoch is not None:
         merged["max_epoch"] = args.max_epoch
+    if "frontend_conf" in merged:
+        merged["frontend_conf"] = fill_frontend(merged["frontend_conf"], args.fs)
     scheduler_conf = merged.get("scheduler_conf", {})
     if scheduler_conf.get("max_steps") == "auto":
         num_utts = len(args.train_text.read_text(encoding="utf-8").splitlines())

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 from espnet_tutornet.bin.command import exit_on_error
+from espnet_tutornet.recipe.environment import format_environment
 from espnet_tutornet.recipe.files import atomic_write
 from espnet_tutornet.recipe.results import (
-    format_environment,
     format_scores,
     format_summary,
     read_runs,

@@ -34,14 +34,14 @@ def atomic_write(path: Union[str, Path], mode: str = "w") -> Iterator[IO]:
 
 @contextmanager
 def atomic_dir(path: Union[str, Path]) -> Iterator[Path]:
-    """Fill a temporary neighbour of the directory ``path``, then swap it in.
+    r"""Fill a temporary neighbour of the directory ``path``, then swap it in.
 
     An existing ``path`` is replaced as a whole, and stays as it was when the block
     or the swap fails.
 
     Example:
         >>> with atomic_dir("data/train") as new:  # doctest: +SKIP
-        ...     _ = (new / "text").write_text("utt1 HELLO\\n")
+        ...     _ = (new / "text").write_text("utt1 HELLO\n")
     """
     path = Path(path).resolve()
     path.parent.mkdir(parents=True, exist_ok=True)

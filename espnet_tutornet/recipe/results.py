@@ -1,13 +1,7 @@
 """Gather scored runs below an experiment directory into tables."""
 
 import csv
-import importlib.metadata
 import json
-import os
-import platform
-import subprocess
-import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
@@ -282,38 +276,3 @@ def format_scores(runs: Sequence[Run]) -> str:
                 lines.append(f"|{name}|{counts['Snt']}|{counts['Wrd']}|{rates}|")
         lines.append("")
     return "\n".join(lines)
-
-
-def format_environment() -> str:
-    """Render the software and processor of this machine as ESPnet's recipes do."""
-    lines = ["## Environments", f"- date: `{time.strftime('%a %b %d %H:%M:%S %Z %Y')}`"]
-    lines.append(f"- python version: `{' '.join(sys.version.split())}`")
-    for title, package in (("espnet", "espnet"), ("pytorch", "torch")):
-        try:
-            version = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            version = "not installed"
-        lines.append(f"- {title} version: `{title} {version}`")
-    commit = _git("rev-parse", "HEAD")
-    if commit:
-        lines.append(f"- Git hash: `{commit}`")
-        lines.append(f"  - Commit date: `{_git('log', '-1', '--format=%cd')}`")
-    lines.append(f"- CPU: `{_cpu_model()}, {os.cpu_count()} cores`")
-    return "\n".join(lines) + "\n"
-
-
-def _git(*arguments: str) -> str:
-    try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True)
-    except FileNotFoundError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _cpu_model() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()

@@ -107,7 +107,10 @@ def test_adapter_is_the_only_parameter():
         ),
         ({"rkd": {"layer": "x"}}, r"\['layer'\].*'student_layer', 'teacher_layer'"),
         ({"rkd": {"student_sizes": {}}}, r"unknown keys \['student_sizes'\]"),
-        ({"rkd": {"weight": 0}}, "rkd: weight must be a positive number, got 0. To leave"),
+        (
+            {"rkd": {"weight": 0}},
+            "rkd: weight must be a positive number, got 0. To leave",
+        ),
         ({"skd": {"weight": -1.0}}, "skd: weight must be a positive number, got -1.0"),
     ],
 )

@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from espnet_tutornet.bin.make_config import count_steps, main, merge
+from espnet_tutornet.bin.make_config import count_steps, fill_frontend, main, merge
 
 STUDENT = """
 encoder_conf: {output_size: 8, dropout: 0.1}
@@ -27,7 +27,8 @@ def make(tmp_path):
     def run(*names, options=()):
         command = ["--inputs", *(str(tmp_path / f"{name}.yaml") for name in names)]
         command += ["--out", str(tmp_path / "out/train.yaml")]
-        main([*command, "--train_text", str(tmp_path / "text"), *options])
+        command += ["--train_text", str(tmp_path / "text"), "--fs", "8000"]
+        main([*command, *options])
         return yaml.safe_load((tmp_path / "out/train.yaml").read_text())
 
     return run
@@ -49,6 +50,25 @@ def test_the_last_file_lies_on_top_and_steps_are_filled_in(make, tmp_path):
 
 def test_the_epochs_of_the_file_hold_without_the_option(make):
     assert make("student")["scheduler_conf"]["max_steps"] == 80
+
+
+def test_the_sampling_rate_and_durations_are_filled_in(make, tmp_path):
+    (tmp_path / "above.yaml").write_text(
+        "frontend_conf: {fs: auto, n_fft: 32ms, hop_length: 10ms, n_mels: 40}\n"
+    )
+    made = make("student", "above")["frontend_conf"]
+    assert made == {"fs": 8000, "n_fft": 256, "hop_length": 80, "n_mels": 40}
+
+
+def test_numbers_of_the_frontend_stay():
+    conf = {"fs": 16000, "n_fft": 512, "window": "hann"}
+    assert fill_frontend(conf, 8000) == conf
+    assert fill_frontend({"fs": "16k"}, 8000) == {"fs": "16k"}
+
+
+def test_half_a_sample_is_refused():
+    with pytest.raises(ValueError, match="hop_length: 10ms is 110.25 samples at 11025"):
+        fill_frontend({"hop_length": "10ms"}, 11025)
 
 
 def test_merge_leaves_its_arguments_alone():

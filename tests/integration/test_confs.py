@@ -29,7 +29,8 @@ def test_every_configuration_passes_a_dry_run(prepared, recipe, tmp_path):
     assert len(configs) >= 3
     for config in configs:
         made = tmp_path / config.name
-        make_config(["--inputs", str(config), "--out", str(made), "--train_text", text])
+        words = ["--inputs", config, "--out", made, "--train_text", text]
+        make_config([*map(str, words), "--fs", "8000"])
         out = tmp_path / config.stem
         command = ["--config", str(made), "--output_dir", str(out)]
         command += ["--dry_run", "true", "--iterator_type", "none"]
@@ -50,12 +51,10 @@ def test_distillation_laid_over_a_student_passes_a_dry_run(
     ]
     made = tmp_path / "train.yaml"
     text = finished.root / "dump/train_clean/text"
-    words = ["--inputs", *inputs, "--out", made, "--train_text", text]
+    words = ["--inputs", *inputs, "--out", made, "--train_text", text, "--fs", 8000]
     make_config([str(word) for word in words])
     command = ["--config", made, "--output_dir", tmp_path / "out", "--ngpu", "0"]
     command += ["--dry_run", "true", "--iterator_type", "none"]
-    command += ["--frontend_conf", "fs=8000", "--frontend_conf", "n_fft=256"]
-    command += ["--frontend_conf", "hop_length=80"]
     teacher = finished.exp / "teacher"
     command += ["--distill_conf", f"teacher.config={teacher}/config.yaml"]
     command += ["--distill_conf", f"teacher.model={teacher}/valid.loss_ctc.ave.pth"]

@@ -1,6 +1,8 @@
 """A training that was killed goes on where it was; two runs do not mix."""
 
+import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -19,17 +21,29 @@ def _start(command, environment, log):
     )
 
 
-def _wait_for(found, process, seconds=120):
+def _wait_for(found, process=None, seconds=120):
     end = time.monotonic() + seconds
     while not found():
-        assert process.poll() is None, "the run ended before it could be killed"
+        ended = process is not None and process.poll() is not None
+        assert not ended, "the run ended before it could be killed"
         assert time.monotonic() < end, "the run did not get there"
         time.sleep(0.005)
 
 
-def _kill(process):
+def _kill(process, exp):
+    """Kill a run and all that it started; the last of them lets go of the lock."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    with (exp / ".lock").open() as lock:
+        _wait_for(lambda: _locks(lock))
+
+
+def _locks(file):
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +53,9 @@ def broken(finished, call, environment, conf, tmp_path_factory):
     here = finished.elsewhere(root, fresh=["exp"])
     here.options["student_configs"] = str(conf / f"train_{STUDENT}.yaml")
     here.options["methods"] = "rkd_skd"
-    command = here.command(stage=5, stop_stage=9, skip_stages="7")
+    for name in ("stats_teacher", f"stats_{STUDENT}"):
+        shutil.copytree(finished.exp / name, here.exp / name)
+    command = here.command(stage=6, stop_stage=9, skip_stages="7")
     runs = ("teacher", f"{STUDENT}_rkd_seed1", f"{STUDENT}_rkd_skd_seed1")
     with (here.root / "run.log").open("w") as log:
         for run in runs:
@@ -50,7 +66,7 @@ def broken(finished, call, environment, conf, tmp_path_factory):
                 lambda: text.is_file() and "2/3epoch started" in text.read_text(),
                 process,
             )
-            _kill(process)
+            _kill(process, here.exp)
             assert (folder / "checkpoint.pth").is_file()
             assert not (folder / ".train.done").exists()
             assert not (folder / "3epoch.pth").exists()
@@ -94,7 +110,7 @@ def test_a_second_run_in_the_same_expdir_is_refused(
             _wait_for(lambda: "Stage 5: " in text.read_text(), process)
             output = call(command, status=1)
         finally:
-            _kill(process)
+            _kill(process, here.exp)
     assert output.count("\n") == 1
     assert f"another run works in {tmp_path}/exp" in output
     assert "Stage 5: " not in output

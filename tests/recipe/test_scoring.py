@@ -1,11 +1,10 @@
 import random
-import time
 
 import pytest
 
+from espnet_tutornet.recipe.alignment import align
 from espnet_tutornet.recipe.scoring import (
     COLUMNS,
-    align,
     count,
     find_sclite,
     percentages,
@@ -51,7 +50,7 @@ def test_align_does_not_depend_on_the_batch(monkeypatch):
     refs, hyps = random_texts(300, 3, "abc", 12)
     together = align(list(refs.values()), list(hyps.values()))
     alone = [align([ref], [hyp])[0] for ref, hyp in zip(refs.values(), hyps.values())]
-    monkeypatch.setattr("espnet_tutornet.recipe.scoring.BATCH_CELLS", 500)
+    monkeypatch.setattr("espnet_tutornet.recipe.alignment.BATCH_CELLS", 500)
     assert align(list(refs.values()), list(hyps.values())) == together == alone
 
 
@@ -118,16 +117,6 @@ def test_internal_result_shows_table_and_alignment(tmp_path):
     assert (tmp_path / "score_wer" / "hyp.trn").read_text() == (
         "HELLO (s1-u1-s1-u1)\nB A (s2-u2-s2-u2)\n"
     )
-
-
-def test_score_of_ten_thousand_utterances_takes_under_two_seconds(tmp_path):
-    rng = random.Random(0)
-    words = [str(number) for number in range(500)]
-    refs = {f"u{n:05d}": rng.choices(words, k=20) for n in range(10_000)}
-    hyps = {u: [w for w in ref if rng.random() > 0.1] for u, ref in refs.items()}
-    start = time.perf_counter()
-    score(tmp_path / "score_wer", refs, hyps, "internal")
-    assert time.perf_counter() - start < 2
 
 
 def test_read_text_keeps_empty_hypotheses(tmp_path):

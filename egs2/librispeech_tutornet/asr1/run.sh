@@ -140,10 +140,10 @@ if runs_stage 5; then
     if "${teacher_is_ours}"; then configs="${teacher_train_config} ${configs}"; fi
     for config in ${configs}; do
         stats=$(stats_of "${config}")
-        "${python}" -m espnet_tutornet.bin.make_config --inputs "${config}" --out "${stats}/collect.yaml" --train_text "${dumpdir}/${train_set}/text"
+        "${python}" -m espnet_tutornet.bin.make_config --inputs "${config}" --out "${stats}/collect.yaml" --train_text "${dumpdir}/${train_set}/text" --fs "$(<"${datadir}/fs")"
         # shellcheck disable=SC2086
         job "${stats}" collect "${stats}/collect.yaml,${data_files}" espnet2.bin.asr_train --collect_stats true \
-            --config "${stats}/collect.yaml" --output_dir "${stats}" ${token_args} ${feature_args} ${data_args} --ngpu 0 \
+            --config "${stats}/collect.yaml" --output_dir "${stats}" ${token_args} ${data_args} --ngpu 0 \
             --train_shape_file "${dumpdir}/${train_set}/utt2num_samples" --valid_shape_file "${dumpdir}/${valid_set}/utt2num_samples"
     done
     launch "statistics" "${nj}" 1

@@ -19,10 +19,7 @@ launch() {  # launch TITLE NJ THREADS: run the jobs added since the last launch
     rm -f "${file}"
 }
 load_arguments() {  # what all trainings share; reads what stages 1 and 4 wrote
-    local pair mode set rate
-    rate=$(cat "${datadir}/fs" 2>/dev/null || echo 16000)
-    # window 32 ms, hop 10 ms at any sampling rate
-    feature_args="--frontend_conf fs=${rate} --frontend_conf n_fft=$((rate * 32 / 1000)) --frontend_conf hop_length=$((rate / 100))"
+    local pair mode set
     token_args="--use_preprocessor true --token_type $(cat "${tokendir}/token_type" 2>/dev/null || echo char) --token_list ${tokendir}/tokens.txt"
     [ ! -f "${tokendir}/bpe.model" ] || token_args+=" --bpemodel ${tokendir}/bpe.model"
     data_args=
@@ -45,11 +42,11 @@ train_job() {  # train_job RUN CONFIGS EPOCHS SEED DEPENDS MODULE [ARG ...]: CON
     config="${expdir}/${run}/train.yaml"
     stats=$(stats_of "${configs%% *}")
     # shellcheck disable=SC2086  # the argument strings are lists of words
-    "${python}" -m espnet_tutornet.bin.make_config --inputs ${configs} --out "${config}" --max_epoch "${epochs}" --train_text "${dumpdir}/${train_set}/text"
+    "${python}" -m espnet_tutornet.bin.make_config --inputs ${configs} --out "${config}" --max_epoch "${epochs}" --train_text "${dumpdir}/${train_set}/text" --fs "$(<"${datadir}/fs")"
     # shellcheck disable=SC2086
     job "${expdir}/${run}" train "${config},${data_files},${stats}/train/feats_stats.npz${depends:+,${depends}}" "${module}" \
         --config "${config}" --output_dir "${expdir}/${run}" --seed "${seed}" --resume true \
-        ${token_args} ${feature_args} ${data_args} ${gpu_args} \
+        ${token_args} ${data_args} ${gpu_args} \
         --train_shape_file "${stats}/train/speech_shape" --valid_shape_file "${stats}/valid/speech_shape" \
         --normalize global_mvn --normalize_conf "stats_file=${stats}/train/feats_stats.npz" ${train_args} "$@"
 }

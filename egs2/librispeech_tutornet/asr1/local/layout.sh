@@ -35,6 +35,7 @@ else
     teacher_is_ours=false
 fi
 decode_name=$(basename "${inference_config}" .yaml)
+decode_name="${decode_name#decode_}"
 train_nj="${nj}"
 [ "${ngpu}" -eq 0 ] || train_nj=1
 gpu_args="--ngpu ${ngpu}"
