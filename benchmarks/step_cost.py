@@ -145,8 +145,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", choices=sorted(SIZES), default="small")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batch", type=int, help="Utterances instead of the size's")
     options = parser.parse_args()
-    size = SIZES[options.size]
+    size = dict(SIZES[options.size])
+    size["batch"] = options.batch or size["batch"]
     torch.manual_seed(0)
     network = {k: size[k] for k in ("blocks", "width", "vocabulary")}
     stock = build(ASRTask, **network)
