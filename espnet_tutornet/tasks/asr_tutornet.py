@@ -14,6 +14,7 @@ from espnet_tutornet.asr.tutornet_model import TutorNetASRModel
 from espnet_tutornet.config import check_keys
 from espnet_tutornet.layers.probe import probe_model
 from espnet_tutornet.recipe.files import atomic_write
+from espnet_tutornet.teacher.loading import sampling_rate
 from espnet_tutornet.teacher.online import OnlineTeacher
 
 model_choices.classes["tutornet"] = TutorNetASRModel
@@ -66,7 +67,7 @@ class TutorNetTask(ASRTask):
         if conf and not getattr(args, "collect_stats", False):
             _check_conf(conf)
             _refuse_time_warp(args)
-            add_distillation(model, **conf)
+            add_distillation(model, fs=sampling_rate(args), **conf)
             if getattr(args, "output_dir", None) is not None:
                 _record(conf, Path(args.output_dir))
         return model
@@ -77,6 +78,7 @@ def add_distillation(
     teacher: Mapping[str, str],
     terms: Mapping[str, Mapping[str, Any]],
     task_weight: float = 1.0,
+    fs: Optional[int] = None,
 ) -> None:
     """Load the teacher, build the terms and hand both to the student.
 
@@ -85,9 +87,11 @@ def add_distillation(
         teacher: ``config`` and ``model``, paths.
         terms: term name -> its arguments.
         task_weight: factor of the student's own loss.
+        fs: the student's sampling rate in Hz, or None where it is not known.
 
     Raises:
-        ValueError: token lists that differ while posteriors are compared.
+        ValueError: sampling rates that differ, or token lists that differ while
+            posteriors are compared.
     """
     with torch.random.fork_rng(devices=[]):
         # teacher and adapters must not shift the random numbers of the training
@@ -95,6 +99,7 @@ def add_distillation(
         tutor = OnlineTeacher.from_files(
             **teacher, layers=needs.teacher_layers, use_posteriors=needs.posteriors
         )
+        check_sampling_rates(fs, tutor.fs)
         if "skd" in terms:
             check_token_lists(model.token_list, tutor.token_list)
         distiller = Distiller(
@@ -104,6 +109,20 @@ def add_distillation(
             blank_id=tutor.blank_id,
         )
     model.set_distillation(distiller, tutor, task_weight)
+
+
+def check_sampling_rates(student: Optional[int], teacher: Optional[int]) -> None:
+    """Refuse a teacher that was trained on audio of another rate.
+
+    Raises:
+        ValueError: both rates are known and differ.
+    """
+    if None not in (student, teacher) and student != teacher:
+        raise ValueError(
+            "teacher and student hear the same audio, but the teacher was trained at "
+            f"{teacher} Hz and the student's frontend_conf says fs: {student}. "
+            "Resample the corpus to the teacher's rate, or bring another teacher."
+        )
 
 
 def check_token_lists(student: Sequence[str], teacher: Sequence[str]) -> None:

@@ -3,12 +3,13 @@
 import argparse
 import pickle
 from pathlib import Path
-from typing import Dict, Tuple, Union
+from typing import Dict, Optional, Tuple, Union
 
 import torch
 import yaml
 from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.tasks.asr import ASRTask
+from humanfriendly import parse_size
 
 
 def load_config(config_file: Union[str, Path]) -> argparse.Namespace:
@@ -104,6 +105,22 @@ def _not_parameters(model_file: Path, got: str) -> ValueError:
         f"{model_file} cannot be read as parameters: expected a dict of tensors as "
         f"ESPnet saves it, got: {got}"
     )
+
+
+def sampling_rate(args: argparse.Namespace) -> Optional[int]:
+    """Return the sampling rate in Hz that a model's frontend was made for.
+
+    Returns:
+        The rate, or None where the frontend does not name one.
+
+    Example:
+        >>> sampling_rate(argparse.Namespace(frontend_conf={"fs": "16k"}))
+        16000
+    """
+    conf = getattr(args, "frontend_conf", None) or {}
+    default = 16000 if getattr(args, "frontend", None) == "default" else None
+    fs = conf.get("fs", default)
+    return parse_size(fs) if isinstance(fs, str) else fs
 
 
 def _brief(message: str, limit: int = 400) -> str:

@@ -1,7 +1,7 @@
 """A frozen ESPnet model that is asked at every step."""
 
 from pathlib import Path
-from typing import Iterable, Union
+from typing import Iterable, Optional, Union
 
 import torch
 from espnet2.asr.espnet_model import ESPnetASRModel
@@ -10,7 +10,7 @@ from torch import Tensor
 from espnet_tutornet.layers.probe import probe_model
 from espnet_tutornet.layers.taps import encode_with_taps
 from espnet_tutornet.outputs import TeacherOutputs
-from espnet_tutornet.teacher.loading import load_model
+from espnet_tutornet.teacher.loading import load_model, sampling_rate
 
 
 class OnlineTeacher:
@@ -46,6 +46,7 @@ class OnlineTeacher:
             )
         probe = probe_model(model, self.layers)
         self.frame_shift, self.sizes = probe.frame_shift, probe.sizes
+        self.fs: Optional[int] = None  # Hz; from_files knows it
         self.token_list, self.blank_id = list(model.token_list), model.blank_id
 
     @classmethod
@@ -53,7 +54,10 @@ class OnlineTeacher:
         cls, config: Union[str, Path], model: Union[str, Path], **kwargs
     ) -> "OnlineTeacher":
         """Load the teacher of ESPnet's ``config`` (yaml) and ``model`` (pth)."""
-        return cls(load_model(config, model)[0], **kwargs)
+        loaded, args = load_model(config, model)
+        teacher = cls(loaded, **kwargs)
+        teacher.fs = sampling_rate(args)
+        return teacher
 
     @torch.no_grad()
     def __call__(self, speech: Tensor, speech_lengths: Tensor) -> TeacherOutputs:

@@ -156,6 +156,13 @@ def test_skd_between_different_token_lists_is_refused(make_args, distill_conf, t
         build_with(make_args, distill_conf, token_list=other)
 
 
+def test_a_teacher_of_another_sampling_rate_is_refused(make_args, distill_conf):
+    args = make_args(distill_conf=distill_conf)
+    args.frontend_conf = {**args.frontend_conf, "fs": "8k"}
+    with pytest.raises(ValueError, match="trained at 16000 Hz.*says fs: 8000"):
+        TutorNetTask.build_model(args)
+
+
 def test_rkd_alone_allows_different_token_lists(make_args, distill_conf, tokens, batch):
     conf = {**distill_conf, "terms": {"rkd": {}}}
     other = [*tokens[:3], "X", "Y", *tokens[3:]]
