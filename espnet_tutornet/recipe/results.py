@@ -149,6 +149,12 @@ def _number(value: Optional[float], digits: int, unknown: str = "-") -> str:
     return unknown if value is None else f"{value:.{digits}f}"
 
 
+def _size(parameters: float) -> str:
+    if parameters < 1e6:
+        return f"{parameters / 1e3:.0f} k"
+    return f"{parameters / 1e6:.2f} M"
+
+
 def summarise(runs: Sequence[Run]) -> Tuple[List[str], List[List[str]]]:
     """Tabulate runs of one inference over their seeds.
 
@@ -171,7 +177,7 @@ def summarise(runs: Sequence[Run]) -> Tuple[List[str], List[List[str]]]:
     for group in groups.values():
         first = group[0]
         sizes = [run.parameters for run in group if run.parameters is not None]
-        params = f"{mean(sizes) / 1e6:.2f} M" if sizes else "-"
+        params = _size(mean(sizes)) if sizes else "-"
         row = [first.student, _label(first, groups), params]
         row += [str(first.total_epochs), str(len(group))]
         for name in sets:
@@ -232,8 +238,9 @@ def _spread(values: Sequence[float], seeds: int) -> str:
     """Show mean, sample standard deviation and range, and when seeds are missing."""
     if not values:
         return "-"
-    deviation = _number(stdev(values) if len(values) > 1 else None, 2)
-    text = f"{mean(values):.2f} ± {deviation} ({min(values):.2f}-{max(values):.2f})"
+    text = f"{mean(values):.2f}"
+    if len(values) > 1:
+        text += f" ± {stdev(values):.2f} ({min(values):.2f}-{max(values):.2f})"
     found = len(values)
     return text if found == seeds else f"{text}, {found} seed{'s' * (found > 1)}"
 
