@@ -191,8 +191,8 @@ def main() -> None:
     for criterion in ("l2", "kl"):
         extra = extra_temporaries(criterion)
         print(
-            f"{criterion}: {extra['forward']:.2f} x (B, T, V) at the peak of the forward "
-            f"pass, {extra['saved']:.2f} kept for the backward pass"
+            f"{criterion}: {extra['forward']:.2f} x (B, T, V) at the peak of the "
+            f"forward pass, {extra['saved']:.2f} kept for the backward pass"
         )
 
 
