@@ -1,8 +1,8 @@
 """Sentences for the mini corpus: spoken orders to a house, a robot, a travel desk.
 
-The vocabulary is small, but full of near neighbours (fifteen/fifty, Ben/Jen/Ken,
-lamp/ramp, kitchen/chicken, pan/fan/van), so that a small recogniser has something
-to get wrong. There are no homophones: every word can be told by its sound.
+The vocabulary is small enough for half an hour of speech, and has neighbours in sound
+(pan/van, nine/five, on/off, ball/hall), so that a small recogniser has something to get
+wrong. There are no homophones: every word can be told by its sound.
 """
 
 import random
@@ -12,48 +12,32 @@ from typing import List, Set
 # A word in braces stands for one choice of the list of that name.
 SLOTS = {
     "digit": "one two three four five six seven eight nine".split(),
-    "teen": "eleven twelve thirteen fourteen fifteen sixteen".split(),
-    "tens": "twenty thirty forty fifty sixty seventy".split(),
-    "amount": ["{digit}", "{teen}", "{tens}", "{tens} {digit}"],
-    "clock": ["{digit}", "{digit} {teen}", "{digit} {tens}", "half past {digit}"],
-    "name": "ann dan ben jen ken john joan mary harry ellen allen".split(),
-    "room": "kitchen hall garden cellar bedroom bathroom garage".split(),
-    "colour": "black blue brown green grey pink white yellow".split(),
-    "lamp": "lamp light fan heater radio".split(),
-    "thing": "cup cap pan pen van bag box book hook ramp ball bell".split(),
-    "food": "bread cheese chicken coffee peas pears tea toast".split(),
-    "opening": "door drawer window gate".split(),
-    "machine": "oven kettle toaster washer dryer".split(),
-    "city": "austin boston london lisbon paris rome".split(),
-    "vehicle": "bus boat plane train".split(),
-    "day": "monday sunday tuesday thursday today".split(),
-    "side": "left right forward back".split(),
+    "tens": "twenty thirty forty fifty".split(),
+    "amount": ["{digit}", "{tens}", "{tens} {digit}"],
+    "name": "ann ben john mary harry".split(),
+    "room": "kitchen garden garage bathroom hall".split(),
+    "colour": "black blue green grey white yellow".split(),
+    "lamp": "lamp fan heater radio".split(),
+    "thing": "cup pan van box book ball".split(),
+    "opening": "door window".split(),
+    "city": "boston london paris".split(),
+    "vehicle": "bus train".split(),
+    "day": "monday sunday today".split(),
+    "side": "left right".split(),
     "switch": "on off".split(),
-    "place": "in on under near".split(),
 }
+# Each has sentences enough for all splits, so that the splits are alike.
 TEMPLATES = [
-    "turn {switch} the {colour} {lamp}",
-    "turn {switch} the {lamp} in the {room}",
-    "dim the {colour} light by {amount}",
-    "open the {room} {opening} at {clock}",
-    "close the {colour} {opening}",
-    "set the {machine} at {amount}",
-    "stop the {machine} now",
-    "robot go {side} {digit} steps",
-    "robot go {side} then {side}",
-    "bring {name} the {colour} {thing}",
-    "put the {thing} {place} the {thing}",
-    "put the {colour} {thing} in the {room}",
-    "wake {name} at {clock}",
-    "call {name} on {day}",
-    "call {name} at {clock} {day}",
+    "turn {switch} the {colour} {lamp} in the {room}",
+    "set the {colour} {lamp} at {amount}",
+    "open the {room} {opening} at {amount}",
+    "robot go {side} {digit} then {side} {digit}",
+    "bring {name} the {colour} {thing} {day}",
+    "put the {colour} {thing} in the {room} {day}",
+    "is the {colour} {thing} in the {room}",
+    "call {name} at {amount} {day}",
     "dial {digit} {digit} {digit} {digit} {digit}",
-    "dial {teen} {tens} {digit}",
-    "book a {vehicle} from {city}",
-    "{name} takes the {vehicle} from {city} {day}",
-    "cook the {food} {amount} minutes",
-    "{name} likes {food} and {food}",
-    "is {name} in the {room}",
+    "{name} takes the {vehicle} from {city} at {amount}",
 ]
 _SLOT = re.compile(r"\{(\w+)\}")
 # A draw that is already taken is thrown away; far above what a normal corpus needs.

@@ -40,10 +40,10 @@ class Split:
 
 # An utterance lasts 1.6 s on average: 25, 3, 5 and 4 minutes.
 SPLITS = (
-    Split("train-clean", 930, "1", TRAIN_SPEAKERS, (8.0, 30.0)),
-    Split("dev-clean", 110, "2", TRAIN_SPEAKERS, (8.0, 30.0)),
-    Split("test-clean", 180, "3", TRAIN_SPEAKERS, (8.0, 30.0)),
-    Split("test-other", 160, "4", OTHER_SPEAKERS, (3.0, 15.0)),
+    Split("train-clean", 800, "1", TRAIN_SPEAKERS, (12.0, 30.0)),
+    Split("dev-clean", 100, "2", TRAIN_SPEAKERS, (12.0, 30.0)),
+    Split("test-clean", 160, "3", TRAIN_SPEAKERS, (12.0, 30.0)),
+    Split("test-other", 140, "4", OTHER_SPEAKERS, (5.0, 15.0)),
 )
 
 

@@ -24,7 +24,7 @@ def test_sentences_are_new_short_and_made_of_the_vocabulary():
     sentences = draw_sentences(random.Random(0), 1500, taken)
     assert len(set(sentences)) == 1500 and "wake ben at five" not in sentences
     assert taken == {"wake ben at five", *sentences}
-    assert {len(s.split()) for s in sentences} <= set(range(2, 9))
+    assert {len(s.split()) for s in sentences} <= set(range(4, 10))
     assert {word for s in sentences for word in s.split()} == vocabulary()
 
 

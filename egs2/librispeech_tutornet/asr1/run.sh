@@ -30,13 +30,13 @@ max_wav_duration=20
 token_type=char     # char, bpe or unigram.
 nbpe=500            # Vocabulary size of bpe and unigram.
 # Teacher
-teacher_train_config=conf/train_teacher.yaml  # Train this one,
+teacher_train_config=  # Train this one (empty: that of the corpus),
 teacher_config=     # or bring one: ESPnet's config.yaml
 teacher_model=      # and .pth.
-teacher_epochs=20   # Of a teacher trained here.
+teacher_epochs=25   # Of a teacher trained here.
 teacher_wer_max=30  # Stop when its greedy WER on valid_set is above (percent).
 # Students
-student_configs="conf/train_student.yaml"  # One or more.
+student_configs=    # One or more; empty: that of the corpus.
 rkd_config=conf/distill_rkd.yaml  # Laid over a student's config for stage 8,
 skd_config=conf/distill_skd.yaml  # and for stages 9 and 10.
 methods="none skd rkd_task rkd_skd"  # What to train beside RKD itself.

@@ -13,6 +13,12 @@ case "${corpus}" in
     librispeech_960) train="train_clean_100 train_clean_360 train_other_500" valid=dev_clean tests="dev_clean dev_other test_clean test_other" ;;
     *) train=train_clean valid=dev_clean tests="test_clean test_other" ;;
 esac
+case "${corpus_dir}" in
+    "${MINI}") size=_mini ;;
+    *) size= ;;
+esac
+teacher_train_config="${teacher_train_config:-conf/train_teacher${size}.yaml}"
+student_configs="${student_configs:-conf/train_student${size}.yaml}"
 train_sets="${train_set:-${train}}"
 valid_set="${valid_set:-${valid}}"
 test_sets="${test_sets:-${tests}}"
