@@ -93,7 +93,7 @@ def call():
     """Return call(command, status=0, **subprocess options): what was printed."""
 
     def run(command, status=0, **options):
-        options = {"env": _environment(), "timeout": 600, **options}
+        options = {"env": _environment(), "timeout": 2400, **options}
         done = subprocess.run(
             [str(word) for word in command],
             stdout=subprocess.PIPE,
