@@ -198,7 +198,7 @@ def test_a_full_disk_during_export_leaves_the_old_export(finished, call, tmp_pat
     before = _contents(run)
     output = call(command, status=1, preexec_fn=_limit(5000))
     assert "/model.pth: [Errno 27] File too large" in output
-    assert "export_student.py: error: " in output and "Traceback" not in output
+    assert "export_student: error: " in output and "Traceback" not in output
     assert _contents(run) == before
     call(command)
     assert sorted(_contents(run)) == sorted(before)
