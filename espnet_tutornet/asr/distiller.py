@@ -4,7 +4,7 @@ from typing import Dict, Mapping, NamedTuple, Optional, Tuple
 
 from torch import Tensor, nn
 
-from espnet_tutornet.config import build, check_keys, choose
+from espnet_tutornet.config import build, check_keys
 from espnet_tutornet.layers.align import align_hidden, align_posteriors, valid_lens
 from espnet_tutornet.losses import RepresentationLoss, SoftmaxLoss, make_pad_mask
 from espnet_tutornet.outputs import StudentOutputs, TeacherOutputs
@@ -129,10 +129,8 @@ class Distiller(nn.Module):
             given = {}
             if name == "rkd":
                 given = dict(student_sizes=student_sizes, teacher_sizes=teacher_sizes)
-            term = choose("distill_conf: terms", TERMS, name)
-            self.terms[name] = build(
-                f"distill_conf: terms: {name}", term, conf, **given
-            )
+            kind = f"distill_conf: terms: {name}"
+            self.terms[name] = build(kind, TERMS[name], conf, **given)
         self.student_layers = _layers(self.terms.values(), "student_layer")
         self.needs_logits = any(term.needs_logits for term in self.terms.values())
 

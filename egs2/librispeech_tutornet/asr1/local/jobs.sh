@@ -50,7 +50,7 @@ train_job() {  # train_job RUN CONFIGS EPOCHS SEED DEPENDS MODULE [ARG ...]: CON
         --train_shape_file "${stats}/train/speech_shape" --valid_shape_file "${stats}/valid/speech_shape" \
         --normalize global_mvn --normalize_conf "stats_file=${stats}/train/feats_stats.npz" ${train_args} "$@"
 }
-describe() {  # describe RUN STUDENT METHOD SEED CONFIG: what the results table says of a run
+describe() {  # describe RUN STUDENT METHOD SEED CONFIG EPOCHS: what the results table says of a run
     mkdir -p "${expdir}/$1"
     printf '%s\n' "student: $2" "teacher: ${teacher_name}" "method: $3" "seed: $4" "total_epochs: $6" "config: $5" > "${expdir}/$1/run.yaml"
 }
