@@ -18,8 +18,7 @@ from typing import Callable, Dict, List
 
 import torch
 from espnet2.tasks.asr import ASRTask
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten
+from memory import PeakMemory
 
 from espnet_tutornet.asr.distiller import Distiller
 from espnet_tutornet.layers.probe import probe_model
@@ -88,33 +87,6 @@ def alternate(work: Dict[str, Callable[[], None]], rounds: int) -> Dict[str, flo
             if number:  # the first round warms up
                 seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}
-
-
-class PeakMemory(TorchDispatchMode):
-    """Follow the bytes of all storages that operators make and that still live."""
-
-    def __init__(self):
-        super().__init__()
-        self.alive: Dict[int, tuple] = {}
-        self.peak = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        """Run the operator, then count what is alive."""
-        result = func(*args, **(kwargs or {}))
-        known = {
-            x.untyped_storage().data_ptr()
-            for x in tree_flatten((args, kwargs))[0]
-            if isinstance(x, torch.Tensor)
-        }
-        for x in tree_flatten(result)[0]:
-            if isinstance(x, torch.Tensor):
-                storage = x.untyped_storage()
-                if storage.data_ptr() not in known:
-                    reference = torch.multiprocessing.reductions.StorageWeakRef(storage)
-                    self.alive[storage.data_ptr()] = (reference, storage.nbytes())
-        self.alive = {p: v for p, v in self.alive.items() if not v[0].expired()}
-        self.peak = max(self.peak, sum(size for _, size in self.alive.values()))
-        return result
 
 
 def extra_temporaries(criterion: str, shape=(4, 100, 1000)) -> Dict[str, float]:

@@ -96,6 +96,8 @@ class TutorNetASRModel(ESPnetASRModel):
         """
         if self.distiller is None:
             return super().forward(speech, speech_lengths, text, text_lengths, **kwargs)
+        # before the student: what the teacher needs is freed when the graph grows
+        taught = self.teacher(speech, speech_lengths)
         needs_logits = self.distiller.needs_logits
         # the task computes the CTC logits once: read them, do not compute them again
         tapped = tap(self, ["ctc.ctc_lo"]) if needs_logits else nullcontext({})
@@ -113,9 +115,7 @@ class TutorNetASRModel(ESPnetASRModel):
         self._encoded = None  # let go of the graph
         logits = outputs.get("ctc.ctc_lo")
         student = StudentOutputs(lens, hidden, logits, self.frame_shift)
-        distillation, terms = self.distiller(
-            student, self.teacher(speech, speech_lengths)
-        )
+        distillation, terms = self.distiller(student, taught)
         loss = self.task_weight * task_loss + distillation
         stats = {**stats, **terms, "loss": loss.detach()}
         return force_gatherable((loss, stats, speech.size(0)), speech.device)

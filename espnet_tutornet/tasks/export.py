@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any, Dict
 
 import yaml
-from espnet2.tasks.asr import ASRTask
 
 from espnet_tutornet.asr.tutornet_model import student_state_dict
 from espnet_tutornet.recipe.files import atomic_dir
 from espnet_tutornet.tasks.saving import save
-from espnet_tutornet.teacher.loading import load_parameters
+from espnet_tutornet.teacher.loading import (
+    ParametersMismatch,
+    build_filled,
+    load_parameters,
+)
 
 # Where this training read and wrote: nobody else has these paths.
 LOCAL_KEYS = (
@@ -68,10 +71,9 @@ def export_student(expdir: Path, checkpoint: str) -> Path:
 
 
 def _check_complete(conf: Dict[str, Any], state_dict: dict, checkpoint: Path) -> None:
-    model = ASRTask.build_model(argparse.Namespace(**{**conf, "init": None}))
     try:
-        model.load_state_dict(state_dict, strict=True)
-    except RuntimeError as error:
+        build_filled(argparse.Namespace(**conf), state_dict)
+    except ParametersMismatch as error:
         raise RuntimeError(
             f"{checkpoint} does not fill the ESPnet model of its config.yaml: {error}. "
             "Train it again, or export another checkpoint."

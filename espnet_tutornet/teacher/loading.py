@@ -81,23 +81,41 @@ def load_model(
     """
     args = load_config(config_file)
     state_dict = load_parameters(model_file)
-    args.init = None  # all parameters come from the file
     try:
-        model = ASRTask.build_model(args)
+        model = build_filled(args, state_dict)
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{config_file} names a file that is not there: {error.filename}. Run "
             "where the path holds, or mend it in the configuration."
         ) from None
-    try:
-        model.load_state_dict(state_dict, strict=True)
-    except RuntimeError as error:
+    except ParametersMismatch as error:
         raise ValueError(
-            f"{model_file} is not for {config_file}: {_brief(str(error))} "
+            f"{model_file} is not for {config_file}: {error} "
             "Give the .pth that was trained with this configuration."
         ) from None
     model.requires_grad_(False)
     return model.eval(), args
+
+
+class ParametersMismatch(ValueError):
+    """Parameters have other names or shapes than the model they are for."""
+
+
+def build_filled(
+    args: argparse.Namespace, state_dict: Dict[str, torch.Tensor]
+) -> ESPnetASRModel:
+    """Build the stock model of ``args`` and fill it, every key and no other.
+
+    Raises:
+        ParametersMismatch: a key is missing, unexpected or of another shape.
+    """
+    args.init = None  # all parameters come from the file
+    model = ASRTask.build_model(args)
+    try:
+        model.load_state_dict(state_dict, strict=True)
+    except RuntimeError as error:
+        raise ParametersMismatch(_brief(str(error))) from None
+    return model
 
 
 def _not_parameters(model_file: Path, got: str) -> ValueError:

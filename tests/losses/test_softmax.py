@@ -2,9 +2,7 @@ import math
 
 import pytest
 import torch
-from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from memory import PeakMemory
 
 from espnet_tutornet.losses.masking import make_pad_mask
 from espnet_tutornet.losses.softmax import SoftmaxLoss
@@ -189,29 +187,6 @@ def test_half_inputs_are_computed_in_float32(criterion, temperature, dtype):
     assert value.dtype == torch.float32 and grad.dtype == dtype
     torch.testing.assert_close(value, expected)
     torch.testing.assert_close(grad, expected_grad.to(dtype))
-
-
-class PeakMemory(TorchDispatchMode):
-    """The most bytes alive at once in tensors made inside the block."""
-
-    def __init__(self):
-        super().__init__()
-        self.alive, self.peak = {}, 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        given = {id_of(x) for x in tree_leaves((args, kwargs)) if torch.is_tensor(x)}
-        for x in tree_leaves(out):
-            if torch.is_tensor(x) and id_of(x) not in given:
-                storage = x.untyped_storage()
-                self.alive[id_of(x)] = StorageWeakRef(storage), storage.nbytes()
-        self.alive = {k: v for k, v in self.alive.items() if not v[0].expired()}
-        self.peak = max(self.peak, sum(size for _, size in self.alive.values()))
-        return out
-
-
-def id_of(x):
-    return x.untyped_storage()._cdata
 
 
 # of (B, T, V) float32: alive at once in forward; in backward, the gradient included
