@@ -129,7 +129,7 @@ def main() -> None:
     distiller = Distiller(TERMS, probe_model(student).sizes, tutor.sizes, blank_id=0)
     student.set_distillation(distiller, tutor)
     batch = make_batch(size["batch"], size["seconds"], size["vocabulary"])
-    outputs = tutor(batch["speech"], batch["speech_lengths"])
+    outputs = tutor(batch)
 
     hidden = outputs.hidden["last"].clone().requires_grad_()
     logits = torch.randn_like(outputs.log_probs).requires_grad_()
@@ -145,7 +145,7 @@ def main() -> None:
     median = alternate(
         {
             "stock student step": lambda: train_step(stock, batch),
-            "teacher forward": lambda: tutor(batch["speech"], batch["speech_lengths"]),
+            "teacher forward": lambda: tutor(batch),
             "RKD + SKD step": lambda: train_step(student, batch),
             "loss functions": losses,
         },

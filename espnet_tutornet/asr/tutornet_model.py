@@ -41,7 +41,8 @@ class TutorNetASRModel(ESPnetASRModel):
 
         Args:
             distiller: the weighted terms; trained along, dropped at export.
-            teacher: called with ``speech`` and ``speech_lengths``.
+            teacher: called with the batch: ``speech``, ``speech_lengths`` and the
+                further streams.
             task_weight: factor of ESPnet's own loss; 0.0 skips it (the RKD stage: no
                 CTC, no decoder).
 
@@ -97,7 +98,8 @@ class TutorNetASRModel(ESPnetASRModel):
         if self.distiller is None:
             return super().forward(speech, speech_lengths, text, text_lengths, **kwargs)
         # before the student: what the teacher needs is freed when the graph grows
-        taught = self.teacher(speech, speech_lengths)
+        heard = dict(speech=speech, speech_lengths=speech_lengths, **kwargs)
+        taught = self.teacher(heard)
         needs_logits = self.distiller.needs_logits
         # the task computes the CTC logits once: read them, do not compute them again
         tapped = tap(self, ["ctc.ctc_lo"]) if needs_logits else nullcontext({})

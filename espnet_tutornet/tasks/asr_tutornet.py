@@ -14,20 +14,27 @@ from espnet_tutornet.asr.tutornet_model import TutorNetASRModel
 from espnet_tutornet.config import check_keys
 from espnet_tutornet.layers.probe import probe_model
 from espnet_tutornet.recipe.files import atomic_write
+from espnet_tutornet.tasks.teachers import (
+    add_cache_stream,
+    build_teacher,
+    check_teacher_conf,
+    refuse_augmentation,
+)
+from espnet_tutornet.teacher.cached import STREAM
 from espnet_tutornet.teacher.loading import sampling_rate
-from espnet_tutornet.teacher.online import OnlineTeacher
 
 model_choices.classes["tutornet"] = TutorNetASRModel
 
 CONF_KEYS = ("teacher", "terms", "task_weight")
-TEACHER_KEYS = ("config", "model")
 
 
 class TutorNetTask(ASRTask):
     """ASRTask plus ``--distill_conf``.
 
     Keys of ``distill_conf``:
-        teacher: ``config`` (ESPnet's config.yaml) and ``model`` (the .pth).
+        teacher: ``config`` (ESPnet's config.yaml) and ``model`` (the .pth), or
+            ``cache`` (a directory of its outputs); ``missing`` (``error``, ``skip``
+            or ``online``) says what to do with utterances that the cache lacks.
         terms: ``rkd`` and ``skd``, each with its constructor's arguments
             (:class:`RepresentationTerm`, :class:`SoftmaxTerm`).
         task_weight: factor of ESPnet's own loss, 1.0 unless given; 0.0 is the RKD
@@ -49,6 +56,23 @@ class TutorNetTask(ASRTask):
             help="Teacher, terms and task_weight; empty trains without distillation",
         )
 
+    # Of the running training. ESPnet hands a task nothing but its arguments, and dumps
+    # them all: what must not be in the student's config.yaml cannot be there.
+    _teacher_conf: Mapping[str, Any] = {}
+
+    @classmethod
+    def optional_data_names(cls, train: bool = True, inference: bool = False):
+        """Name the streams that may be there: ESPnet's and the cached teacher's."""
+        return (*super().optional_data_names(train, inference), STREAM)
+
+    @classmethod
+    def build_iter_options(cls, args, distributed_option, mode: str):
+        """Add the cache, where there is one, to the streams of ``mode``."""
+        options = super().build_iter_options(args, distributed_option, mode)
+        if "cache" not in cls._teacher_conf or mode == "plot_att":
+            return options
+        return add_cache_stream(options, cls._teacher_conf, Path(args.output_dir), mode)
+
     @classmethod
     def build_model(cls, args: argparse.Namespace) -> TutorNetASRModel:
         """Build the student and, unless statistics are collected, its teacher.
@@ -62,11 +86,15 @@ class TutorNetTask(ASRTask):
         conf = dict(getattr(args, "distill_conf", None) or {})
         vars(args).pop("distill_conf", None)
         args.model = "tutornet"
+        cls._teacher_conf = {}
         model = super().build_model(args)
         args.model = "espnet"
         if conf and not getattr(args, "collect_stats", False):
             _check_conf(conf)
             _refuse_time_warp(args)
+            if "cache" in conf["teacher"]:
+                refuse_augmentation(args)
+            cls._teacher_conf = conf["teacher"]
             add_distillation(model, fs=sampling_rate(args), **conf)
             if getattr(args, "output_dir", None) is not None:
                 _record(conf, Path(args.output_dir))
@@ -75,7 +103,7 @@ class TutorNetTask(ASRTask):
 
 def add_distillation(
     model: TutorNetASRModel,
-    teacher: Mapping[str, str],
+    teacher: Mapping[str, Any],
     terms: Mapping[str, Mapping[str, Any]],
     task_weight: float = 1.0,
     fs: Optional[int] = None,
@@ -84,7 +112,7 @@ def add_distillation(
 
     Args:
         model: the student.
-        teacher: ``config`` and ``model``, paths.
+        teacher: see :class:`TutorNetTask`.
         terms: term name -> its arguments.
         task_weight: factor of the student's own loss.
         fs: the student's sampling rate in Hz, or None where it is not known.
@@ -96,9 +124,7 @@ def add_distillation(
     with torch.random.fork_rng(devices=[]):
         # teacher and adapters must not shift the random numbers of the training
         needs = term_needs(terms)
-        tutor = OnlineTeacher.from_files(
-            **teacher, layers=needs.teacher_layers, use_posteriors=needs.posteriors
-        )
+        tutor = build_teacher(teacher, needs)
         check_sampling_rates(fs, tutor.fs)
         if "skd" in terms:
             check_token_lists(model.token_list, tutor.token_list)
@@ -156,10 +182,7 @@ def _check_conf(conf: Mapping[str, Any]) -> None:
             raise ValueError(
                 f"distill_conf: {key} is missing. Known keys: {CONF_KEYS}."
             )
-    check_keys("distill_conf: teacher", TEACHER_KEYS, conf["teacher"])
-    missing = sorted(set(TEACHER_KEYS) - set(conf["teacher"]))
-    if missing:
-        raise ValueError(f"distill_conf: teacher: {missing} missing: paths of a model.")
+    check_teacher_conf(conf["teacher"])
 
 
 def _refuse_time_warp(args: argparse.Namespace) -> None:

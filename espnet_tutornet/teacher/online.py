@@ -1,7 +1,7 @@
 """A frozen ESPnet model that is asked at every step."""
 
 from pathlib import Path
-from typing import Iterable, Optional, Union
+from typing import Iterable, Mapping, Optional, Union
 
 import torch
 from espnet2.asr.espnet_model import ESPnetASRModel
@@ -60,16 +60,16 @@ class OnlineTeacher:
         return teacher
 
     @torch.no_grad()
-    def __call__(self, speech: Tensor, speech_lengths: Tensor) -> TeacherOutputs:
+    def __call__(self, batch: Mapping[str, Tensor]) -> TeacherOutputs:
         """Listen to a batch.
 
         Args:
-            speech: (B, S) samples.
-            speech_lengths: (B,).
+            batch: ``speech`` (B, S) samples and ``speech_lengths`` (B,).
 
         Returns:
             What the teacher says of it, without a graph.
         """
+        speech, speech_lengths = batch["speech"], batch["speech_lengths"]
         if next(self.model.parameters()).device != speech.device:
             self.model.to(speech.device)
         _, lens, hidden = encode_with_taps(

@@ -10,7 +10,7 @@ def teacher(teacher_files):
 
 
 def listen(teacher, batch):
-    return teacher(batch["speech"], batch["speech_lengths"])
+    return teacher(batch)
 
 
 def test_outputs_are_what_the_model_says(teacher, batch):

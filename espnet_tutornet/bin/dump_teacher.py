@@ -1,0 +1,264 @@
+"""Write a teacher's outputs for whole data directories, once, for every student."""
+
+import argparse
+import fcntl
+import re
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Dict, Iterator, Mapping, Optional, Sequence, Set, Tuple
+
+from distributed import as_completed
+from tqdm import tqdm
+
+from espnet_tutornet.bin.command import exit_on_error
+from espnet_tutornet.recipe.data_dir import read_two_columns
+from espnet_tutornet.recipe.files import atomic_write
+from espnet_tutornet.teacher.cache import (
+    CODEBOOKS,
+    SHARDS,
+    checksum,
+    codebooks_inputs,
+    damage,
+    finish_cache,
+    read_shard,
+    save_codebooks,
+)
+from espnet_tutornet.teacher.cluster import BACKENDS, start_client
+from espnet_tutornet.teacher.dump import (
+    Listener,
+    Part,
+    Source,
+    dump_part,
+    hash_of,
+    plan_parts,
+    sample_codebooks,
+)
+from espnet_tutornet.teacher.forms import VALUE_BYTES
+from espnet_tutornet.teacher.manifest import FILE, Manifest, Shard, read_manifest
+
+PER_UTTERANCE = 60  # bytes of headers and index lines an utterance and stream
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Build the argument parser."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--teacher_config", required=True, help="ESPnet's config.yaml")
+    parser.add_argument("--teacher_model", required=True, help="Its .pth")
+    parser.add_argument("--data_dirs", nargs="+", required=True, type=Path)
+    parser.add_argument("--out_dir", required=True, type=Path, help="The cache")
+    parser.add_argument("--layers", nargs="*", default=["last"], help="Encoder layers")
+    parser.add_argument(
+        "--hidden_form",
+        default="pq32",
+        help="two_byte, one_byte, or pq and its bytes a frame, as pq32",
+    )
+    parser.add_argument("--top_k", type=int, default=8, help="Posteriors; 0: none")
+    parser.add_argument("--shard_utterances", type=int, default=1000)
+    parser.add_argument("--batch_frames", type=int, default=3000, help="Of the teacher")
+    parser.add_argument("--nj", type=int, default=1, help="Worker processes")
+    parser.add_argument("--ngpu", type=int, default=0, help="GPUs of a machine")
+    parser.add_argument("--backend", choices=BACKENDS, default="local")
+    parser.add_argument(
+        "--backend_conf", type=Path, help="yaml: arguments of dask_jobqueue's cluster"
+    )
+    return parser
+
+
+@exit_on_error
+def main(cmd: Optional[Sequence[str]] = None) -> None:
+    """Dump what is missing or damaged; a complete cache is left as it is."""
+    args = get_parser().parse_args(cmd)
+    args.out_dir.mkdir(parents=True, exist_ok=True)
+    with _only_one(args.out_dir):
+        dump(args)
+
+
+def dump(args: argparse.Namespace) -> Manifest:
+    """Plan, forecast, learn codebooks, spread the shards, join them.
+
+    Raises:
+        RuntimeError: the disk cannot hold the forecast.
+        ValueError: data directories that share an utterance, an unknown form.
+    """
+    form, codes = parse_form(args.hidden_form)
+    lengths = _gather(args.data_dirs, args.out_dir)
+    source = Source(
+        config=args.teacher_config,
+        model=args.teacher_model,
+        wav_scp=str(args.out_dir / "wav.scp"),
+        layers=tuple(args.layers),
+        posteriors=args.top_k > 0,
+        batch_frames=args.batch_frames,
+        ngpu=args.ngpu,
+    )
+    listener = Listener(source, "cuda:0" if args.ngpu else "cpu")
+    plan = listener.manifest(form, codes, args.top_k)
+    codebooks = _codebooks(args.out_dir, listener, plan, lengths)
+    parts = plan_parts(lengths, args.shard_utterances, plan, codebooks)
+    todo = [part for part in parts if not _is_done(args.out_dir, part)]
+    _check_disk(args.out_dir, plan, todo, lengths)
+    if not todo and _is_current(args.out_dir, plan, parts):
+        print(f"{args.out_dir}: {len(parts)} shards, nothing to do")
+        return read_manifest(args.out_dir)
+    (args.out_dir / FILE).unlink(missing_ok=True)  # not a cache until it is complete
+    written = _spread(args, source, plan, todo, lengths)
+    shards = [written.get(p.name) or read_shard(args.out_dir, p.name) for p in parts]
+    _remove_others(args.out_dir, {part.name for part in parts})
+    manifest = finish_cache(args.out_dir, plan, shards)
+    size = sum(sum(shard.sizes.values()) for shard in shards)
+    print(
+        f"{args.out_dir}: {manifest.utterances} utterances, {manifest.frames} frames, "
+        f"{size / 1e6:.1f} MB, {size / manifest.frames:.1f} bytes a frame"
+    )
+    return manifest
+
+
+def parse_form(text: str) -> Tuple[str, int]:
+    """Split ``pq32`` into the form and its bytes a frame.
+
+    Raises:
+        ValueError: an unknown form.
+
+    Example:
+        >>> parse_form("pq32"), parse_form("two_byte")
+        (('pq', 32), ('two_byte', 0))
+    """
+    match = re.fullmatch(r"pq([1-9][0-9]*)", text)
+    if match:
+        return "pq", int(match[1])
+    if text not in VALUE_BYTES:
+        raise ValueError(
+            f"--hidden_form must be one of {sorted(VALUE_BYTES)} or pq and a number of "
+            f"bytes, as pq32, got {text!r}."
+        )
+    return text, 0
+
+
+@contextmanager
+def _only_one(directory: Path) -> Iterator[None]:
+    with (directory / ".lock").open("w") as f:
+        try:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError(
+                f"another process writes {directory} (it holds {directory}/.lock). "
+                "Wait for it, or stop it."
+            ) from None
+        yield
+
+
+def _gather(data_dirs: Sequence[Path], out_dir: Path) -> Dict[str, int]:
+    """Write one wav.scp over all directories; return the lengths in samples."""
+    wavs: Dict[str, str] = {}
+    lengths: Dict[str, int] = {}
+    for directory in data_dirs:
+        found = read_two_columns(directory / "wav.scp")
+        twice = sorted(set(found) & set(wavs))
+        if twice:
+            raise ValueError(
+                f"{directory}: {twice[:5]} come in another of --data_dirs too. One "
+                "cache needs ids that differ."
+            )
+        wavs.update(found)
+        samples = read_two_columns(directory / "utt2num_samples")
+        lengths.update((utt_id, int(samples[utt_id])) for utt_id in found)
+    if not wavs:
+        raise ValueError(f"{data_dirs}: no utterances. Run the earlier stages.")
+    with atomic_write(out_dir / "wav.scp") as f:
+        f.writelines(f"{utt_id} {wavs[utt_id]}\n" for utt_id in sorted(wavs))
+    return lengths
+
+
+def _is_done(directory: Path, part: Part) -> bool:
+    shard = read_shard(directory, part.name)
+    if shard is None or shard.inputs != part.inputs:
+        return False
+    problem = damage(directory, shard, thorough=True)
+    if problem:
+        print(f"{problem}: shard {part.name} is made again")
+    return problem is None
+
+
+def _is_current(directory: Path, plan: Manifest, parts: Sequence[Part]) -> bool:
+    try:
+        manifest = read_manifest(directory)
+    except (FileNotFoundError, ValueError):
+        return False
+    names = [shard.name for shard in manifest.shards]
+    return not manifest.differences(plan) and names == [p.name for p in parts]
+
+
+def _codebooks(
+    directory: Path, listener: Listener, plan: Manifest, lengths: Mapping[str, int]
+) -> str:
+    """Learn the codebooks unless those of this plan are there; return their hash."""
+    if not any(layer["codes"] for layer in plan.layers.values()):
+        return ""
+    inputs = hash_of(plan, sorted(lengths.items()))
+    if codebooks_inputs(directory) != inputs:
+        print(f"{directory}: learning codebooks")
+        save_codebooks(directory, sample_codebooks(listener, plan, lengths), inputs)
+    return checksum(directory / CODEBOOKS)
+
+
+def _check_disk(
+    directory: Path,
+    plan: Manifest,
+    todo: Sequence[Part],
+    lengths: Mapping[str, int],
+) -> None:
+    utterances = [utt_id for part in todo for utt_id in part.utt_ids]
+    frames = sum(lengths[utt_id] for utt_id in utterances) / plan.frame_shift
+    streams = len(plan.layers) + bool(plan.top_k)
+    per_frame = plan.bytes_per_frame
+    forecast = int(frames * per_frame + len(utterances) * streams * PER_UTTERANCE)
+    free = shutil.disk_usage(directory).free
+    print(
+        f"{directory}: {len(utterances)} of {len(lengths)} utterances to do, "
+        f"{len(todo)} shards, {per_frame:.0f} bytes a frame, about "
+        f"{forecast / 1e6:.1f} MB ({free / 1e6:.0f} MB free)"
+    )
+    if forecast > free:
+        raise RuntimeError(
+            f"{directory}: {forecast / 1e6:.1f} MB are forecast, but only "
+            f"{free / 1e6:.1f} MB are free. Free some, choose another disk, fewer "
+            "bytes (--hidden_form pq16, --top_k 4) or fewer layers."
+        )
+
+
+def _spread(
+    args: argparse.Namespace,
+    source: Source,
+    plan: Manifest,
+    todo: Sequence[Part],
+    lengths: Mapping[str, int],
+) -> Dict[str, Shard]:
+    """Run the shards on the workers; return those written."""
+    if not todo:
+        return {}
+    total = sum(lengths[utt_id] for part in todo for utt_id in part.utt_ids)
+    written: Dict[str, Shard] = {}
+    with start_client(args.backend, args.nj, args.backend_conf) as client:
+        futures = {}
+        for number, part in enumerate(todo):
+            own = {utt_id: lengths[utt_id] for utt_id in part.utt_ids}
+            task = (str(args.out_dir), source, plan, part, own, number)
+            futures[client.submit(dump_part, *task, pure=False)] = sum(own.values())
+        with tqdm(total=total, unit="sample", unit_scale=True, mininterval=1) as bar:
+            for future, shard in as_completed(futures, with_results=True):
+                written[shard.name] = shard
+                bar.update(futures[future])
+    return written
+
+
+def _remove_others(directory: Path, names: Set[str]) -> None:
+    for path in (directory / SHARDS).iterdir():
+        if path.name not in names:
+            shutil.rmtree(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""Make the teacher that a yaml block names: online, from a cache, or both."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, List, Mapping
+
+from espnet2.tasks.abs_task import IteratorOptions
+from espnet2.train.dataset import DATA_TYPES
+
+from espnet_tutornet.asr.distiller import TermNeeds
+from espnet_tutornet.config import check_keys, choose
+from espnet_tutornet.recipe.files import atomic_write
+from espnet_tutornet.teacher.cache import CacheReader, check_shards
+from espnet_tutornet.teacher.cached import STREAM, CachedTeacher
+from espnet_tutornet.teacher.loading import load_config, load_parameters
+from espnet_tutornet.teacher.manifest import Manifest, fingerprint, read_manifest
+from espnet_tutornet.teacher.online import OnlineTeacher
+
+TEACHER_KEYS = ("config", "model", "cache", "missing")
+MISSING = ("error", "skip", "online")
+DATA_TYPE = "tutornet_cache"
+DATA_TYPES[DATA_TYPE] = dict(
+    func=CacheReader,
+    kwargs=[],
+    help="Teacher outputs, a directory that espnet_tutornet.bin.dump_teacher wrote.",
+)
+# What changes the audio at every epoch: a cache heard it once, as it is on disk.
+AUGMENTATIONS = ("rir_scp", "noise_scp", "speech_volume_normalize")
+
+
+def check_teacher_conf(conf: Mapping[str, Any]) -> None:
+    """Refuse a block that does not say where the teacher is.
+
+    Raises:
+        ValueError: an unknown key, a missing one, or one that makes no sense.
+    """
+    check_keys("distill_conf: teacher", TEACHER_KEYS, conf)
+    choose("distill_conf: teacher: missing", MISSING, conf.get("missing", "error"))
+    paths = [key for key in ("config", "model") if key in conf]
+    online = conf.get("missing") == "online"
+    if len(paths) == 1 or (not paths and ("cache" not in conf or online)):
+        missing = sorted({"config", "model"} - set(paths))
+        raise ValueError(
+            f"distill_conf: teacher: {missing} missing: paths of a model. Without "
+            "them give cache, a directory of its outputs (and not missing: online)."
+        )
+    if "missing" in conf and "cache" not in conf:
+        raise ValueError(
+            "distill_conf: teacher: missing is for a cache, but there is no cache."
+        )
+
+
+def build_teacher(conf: Mapping[str, Any], needs: TermNeeds):
+    """Build the teacher of ``conf``.
+
+    Args:
+        conf: ``config`` and ``model`` (online), ``cache``, ``missing``.
+        needs: what the terms read.
+
+    Returns:
+        An :class:`OnlineTeacher` or a :class:`CachedTeacher`.
+
+    Raises:
+        RuntimeError: a shard of the cache is damaged, or another teacher's.
+    """
+    given = dict(layers=needs.teacher_layers, use_posteriors=needs.posteriors)
+    files = {key: conf[key] for key in ("config", "model") if key in conf}
+    if "cache" not in conf:
+        return OnlineTeacher.from_files(**files, **given)
+    manifest = read_manifest(conf["cache"])
+    check_shards(conf["cache"], manifest, thorough=True)
+    if files:
+        _check_fingerprint(conf["cache"], manifest, **files)
+    substitute = None
+    if conf.get("missing") == "online":
+        substitute = OnlineTeacher.from_files(**files, **given)
+    return CachedTeacher.from_dir(conf["cache"], substitute=substitute, **given)
+
+
+def refuse_augmentation(args: argparse.Namespace) -> None:
+    """Refuse audio that changes from epoch to epoch beside a cache.
+
+    Raises:
+        ValueError: names the argument.
+    """
+    found = [name for name in AUGMENTATIONS if getattr(args, name, None) is not None]
+    if (getattr(args, "preprocessor_conf", None) or {}).get("data_aug_effects"):
+        found.append("preprocessor_conf: data_aug_effects")
+    if found:
+        raise ValueError(
+            f"{', '.join(found)}: the student would hear other audio than its teacher, "
+            "whose cached outputs are of the audio on disk. Remove it, run the teacher "
+            "online (run.sh --teacher_outputs online), or perturb the speed offline "
+            "(run.sh --speed_perturb_factors)."
+        )
+
+
+def add_cache_stream(
+    options: IteratorOptions, conf: Mapping[str, Any], output_dir: Path, mode: str
+) -> IteratorOptions:
+    """Add the cache to what ESPnet's loader reads.
+
+    Args:
+        options: of ESPnet, for one of its iterators.
+        conf: ``cache`` and ``missing``.
+        output_dir: of the training; the shape files of ``missing: skip`` go there.
+        mode: ``train``, ``valid`` or ``plot_att``.
+
+    Raises:
+        ValueError: the cache lacks utterances and ``missing`` is ``error``.
+    """
+    stream = (str(conf["cache"]), STREAM, DATA_TYPE)
+    known = CacheReader(conf["cache"])
+    shapes = [Path(path).read_text(encoding="utf-8") for path in options.shape_files]
+    absent = [i for i in _ids(shapes[0]) if i not in known] if shapes else []
+    shape_files = list(options.shape_files)
+    if absent and conf.get("missing", "error") == "error":
+        raise ValueError(
+            f"{len(absent)} utterances of the {mode} set are not in {conf['cache']}: "
+            f"{', '.join(absent[:5])}{' ...' if len(absent) > 5 else ''}. Dump them "
+            "(run.sh, stage 8), or set teacher: missing to skip or to online."
+        )
+    if absent and conf.get("missing") == "skip":
+        gone = set(absent)
+        for number, content in enumerate(shapes):
+            path = output_dir / f"{mode}_shape.{number}.cached"
+            with atomic_write(path) as f:
+                f.writelines(
+                    line
+                    for line in content.splitlines(keepends=True)
+                    if line.split(maxsplit=1)[0] not in gone
+                )
+            shape_files[number] = str(path)
+    paths = [*options.data_path_and_name_and_type, stream]
+    return replace(options, data_path_and_name_and_type=paths, shape_files=shape_files)
+
+
+def _ids(shape_file: str) -> List[str]:
+    return [line.split(maxsplit=1)[0] for line in shape_file.splitlines()]
+
+
+def _check_fingerprint(cache: str, manifest: Manifest, config: str, model: str) -> None:
+    found = fingerprint(vars(load_config(config)), load_parameters(model))
+    if found != manifest.fingerprint:
+        raise RuntimeError(
+            f"{cache} holds the outputs of another teacher (fingerprint "
+            f"{manifest.fingerprint[:12]}) than {model} ({found[:12]}). Dump its "
+            "outputs (run.sh, stage 8), or give the teacher that the cache is of."
+        )

@@ -1,0 +1,51 @@
+"""Workers for a dump: processes of this machine, or jobs of a batch system."""
+
+from pathlib import Path
+from typing import Optional
+
+import yaml
+from distributed import Client
+
+BACKENDS = ("local", "slurm", "pbs")
+
+
+def start_client(backend: str, nj: int, conf: Optional[Path] = None) -> Client:
+    """Start ``nj`` workers and connect to them.
+
+    Args:
+        backend: ``local``: processes here; ``slurm``, ``pbs``: jobs of dask_jobqueue.
+        nj: number of workers.
+        conf: yaml with the arguments of dask_jobqueue's cluster (queue, cores, memory,
+            walltime, ...), or None.
+
+    Raises:
+        RuntimeError: dask_jobqueue is not installed.
+    """
+    if backend == "local":
+        return Client(
+            n_workers=nj,
+            threads_per_worker=1,
+            processes=nj > 1,  # one worker needs no second ESPnet to start
+            memory_limit=0,
+            dashboard_address=None,
+        )
+    return Client(start_cluster(backend, nj, conf))
+
+
+def start_cluster(backend: str, nj: int, conf: Optional[Path] = None):
+    """Start ``nj`` jobs of a batch system; see :func:`start_client`."""
+    try:
+        import dask_jobqueue
+    except ImportError:
+        raise RuntimeError(
+            f"cmd_backend {backend} needs dask_jobqueue, which is not installed: pip "
+            "install 'espnet_tutornet[cluster]'."
+        ) from None
+    kinds = {
+        "slurm": dask_jobqueue.SLURMCluster,
+        "pbs": dask_jobqueue.PBSCluster,
+    }
+    arguments = yaml.safe_load(conf.read_text(encoding="utf-8")) if conf else {}
+    cluster = kinds[backend](**{"cores": 1, "memory": "4GB", **arguments})
+    cluster.scale(nj)
+    return cluster

@@ -1,0 +1,223 @@
+"""Forms in which a cache keeps teacher outputs: what a frame costs and what it loses.
+
+A form turns what a teacher says of one utterance into a matrix of float32 values that a
+Kaldi archive keeps at one or two bytes each, and back, a padded batch at a time.
+"""
+
+from functools import partial
+from typing import Dict, Iterable, Mapping, Optional
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from espnet_tutornet.config import choose
+from espnet_tutornet.teacher import ark
+
+STEPS = 32767  # of a probability in two bytes
+LEAST_PROBABILITY = 1e-8  # below: the logarithm of what was rounded to nothing
+CENTROIDS = 256  # a code is one byte
+
+
+class PlainForm:
+    """Every value of a hidden state in one or two bytes, between the extremes.
+
+    Two bytes keep a layer-normalised state to within 1e-4, finer than float16 and as
+    large; Kaldi has no float16.
+
+    Args:
+        width: D.
+        value_bytes: 1 or 2.
+    """
+
+    def __init__(self, width: int, value_bytes: int):
+        self.columns = self.width = width
+        self.bytes_per_frame = width * value_bytes
+        self.method = ark.ONE_BYTE_AUTO if value_bytes == 1 else ark.TWO_BYTE_AUTO
+
+    def encode(self, hidden: Tensor) -> np.ndarray:
+        """Turn (T, D) into the matrix to keep."""
+        return hidden.cpu().float().numpy()
+
+    def decode(self, matrix: Tensor) -> Tensor:
+        """Turn (B, T, D) as read into hidden states."""
+        return matrix
+
+
+class ProductQuantisedForm:
+    """A hidden state as one code a group of its values.
+
+    The D values are cut into M groups of neighbours; each group is replaced by the
+    nearest of 256 centroids of its own codebook: M bytes a frame.
+
+    Args:
+        codebooks: (M, 256, G) centroids; the last group is filled up with zeros.
+        width: D, at most M * G.
+
+    Raises:
+        ValueError: codebooks of another shape.
+
+    Source:
+        Jegou, Douze, Schmid, Product quantization for nearest neighbor search, 2011.
+        For distillation: the codebook indexes of icefall's MVQ-KD are a relative.
+    """
+
+    method = ark.ONE_BYTE_INTEGER
+
+    def __init__(self, codebooks: np.ndarray, width: int):
+        shape = np.shape(codebooks)
+        if len(shape) != 3 or shape[1] != CENTROIDS or shape[0] * shape[2] < width:
+            raise ValueError(
+                f"codebooks must be (M, {CENTROIDS}, G) with M * G >= {width}, got "
+                f"{shape}. Dump the teacher's outputs again."
+            )
+        self.codebooks = torch.as_tensor(codebooks, dtype=torch.float32)
+        self.width = width
+        self.columns = self.bytes_per_frame = shape[0]
+
+    def encode(self, hidden: Tensor) -> np.ndarray:
+        """Turn (T, D) into codes (T, M)."""
+        books = self.codebooks.to(hidden.device)
+        groups = split_groups(hidden.float(), self.columns).transpose(0, 1)  # (M, T, G)
+        return torch.cdist(groups, books).argmin(-1).T.cpu().float().numpy()
+
+    def decode(self, matrix: Tensor) -> Tensor:
+        """Turn codes (B, T, M) into hidden states (B, T, D)."""
+        if self.codebooks.device != matrix.device:
+            self.codebooks = self.codebooks.to(matrix.device)
+        book = torch.arange(self.columns, device=matrix.device)
+        return self.codebooks[book, matrix.long()].flatten(2)[..., : self.width]
+
+
+class PosteriorForm:
+    """CTC posteriors: the k likeliest tokens of each frame, blank among them.
+
+    Kept are ids and probabilities, two bytes each; the mass of all other tokens is what
+    is missing to one, and is spread evenly over them when read. With k = V there are no
+    ids.
+
+    Args:
+        vocab_size: V.
+        top_k: k; more than V means V.
+        blank_id: index of ``<blank>`` in V.
+
+    Raises:
+        ValueError: ``top_k`` below 2, or more tokens than two bytes can name.
+    """
+
+    method = ark.TWO_BYTE_INTEGER
+
+    def __init__(self, vocab_size: int, top_k: int, blank_id: int = 0):
+        if top_k < 2:
+            raise ValueError(f"top_k must be at least 2 (blank and one), got {top_k}.")
+        self.vocab_size, self.top_k = vocab_size, min(top_k, vocab_size)
+        self.blank_id = blank_id
+        self.keeps_all = self.top_k == vocab_size
+        if not self.keeps_all and vocab_size > STEPS + 1:
+            raise ValueError(
+                f"cannot name {vocab_size} tokens in two bytes, at most {STEPS + 1}. "
+                "Choose a teacher with fewer tokens."
+            )
+        self.columns = self.top_k * (1 if self.keeps_all else 2)
+        self.bytes_per_frame = 2 * self.columns
+
+    def encode(self, log_probs: Tensor) -> np.ndarray:
+        """Turn (T, V) natural log into the matrix to keep."""
+        probs = log_probs.float().exp()
+        if self.keeps_all:
+            return (probs * STEPS).round().cpu().numpy()
+        ranked = probs.clone()
+        ranked[:, self.blank_id] = torch.inf  # always among the k
+        ids = ranked.topk(self.top_k).indices
+        kept = (probs.gather(1, ids) * STEPS).round()
+        return torch.cat([ids.float(), kept], dim=1).cpu().numpy()
+
+    def decode(self, matrix: Tensor) -> Tensor:
+        """Turn what was kept, (B, T, C), into log probabilities (B, T, V)."""
+        if self.keeps_all:
+            return _log(matrix / STEPS)
+        ids, probs = matrix[..., : self.top_k].long(), matrix[..., self.top_k :] / STEPS
+        rest = (1.0 - probs.sum(-1, keepdim=True)).clamp_min(0.0)
+        share = _log(rest / (self.vocab_size - self.top_k))  # (B, T, 1)
+        # a copy: the expanded tensor shares its memory along V
+        return share.expand(*ids.shape[:2], self.vocab_size).scatter(
+            -1, ids, _log(probs)
+        )
+
+
+VALUE_BYTES = {"two_byte": 2, "one_byte": 1}  # of the plain forms
+
+
+def build_hidden_form(name: str, width: int, codebooks: Optional[np.ndarray] = None):
+    """Build the form ``name`` for hidden states of ``width`` values.
+
+    Args:
+        name: ``two_byte``, ``one_byte`` or ``pq``.
+        width: D.
+        codebooks: of ``pq``, see :func:`learn_codebooks`.
+
+    Raises:
+        ValueError: an unknown name.
+
+    Example:
+        >>> build_hidden_form("two_byte", 256).bytes_per_frame
+        512
+    """
+    forms = {
+        **{
+            plain: partial(PlainForm, width, size)
+            for plain, size in VALUE_BYTES.items()
+        },
+        "pq": partial(ProductQuantisedForm, codebooks, width),
+    }
+    return choose("hidden form", forms, name)()
+
+
+def learn_codebooks(frames: np.ndarray, num_codes: int, seed: int = 0) -> np.ndarray:
+    """Learn the codebooks of :class:`ProductQuantisedForm` by k-means.
+
+    Args:
+        frames: (N, D) hidden states; 256 of them are the least, 10 thousand enough.
+        num_codes: M, bytes a frame, at most D.
+        seed: of the k-means.
+
+    Returns:
+        (M, 256, G) float32.
+
+    Raises:
+        ValueError: too few frames, or more codes than values.
+    """
+    from sklearn.cluster import MiniBatchKMeans
+
+    if len(frames) < CENTROIDS or not 1 <= num_codes <= frames.shape[1]:
+        raise ValueError(
+            f"codebooks need at least {CENTROIDS} frames and 1 to D codes, got "
+            f"{len(frames)} frames, D = {frames.shape[1]} and {num_codes} codes."
+        )
+    groups = split_groups(torch.as_tensor(frames), num_codes).numpy()
+    means = MiniBatchKMeans(CENTROIDS, batch_size=4096, n_init=1, random_state=seed)
+    books = [means.fit(groups[:, m]).cluster_centers_ for m in range(num_codes)]
+    return np.stack(books).astype(np.float32)
+
+
+def split_groups(frames: Tensor, num_codes: int) -> Tensor:
+    """Cut (T, D) into (T, M, G), filled up with zeros where M does not divide D."""
+    size = -(-frames.size(1) // num_codes)
+    padding = size * num_codes - frames.size(1)
+    padded = torch.nn.functional.pad(frames, (0, padding))
+    return padded.reshape(len(frames), num_codes, size)
+
+
+def unpack(matrix: Tensor, forms: Mapping[str, object]) -> Dict[str, Tensor]:
+    """Cut (B, T, C) at the columns of ``forms``, in their order, and decode each."""
+    parts = matrix.split([form.columns for form in forms.values()], dim=-1)
+    return {name: form.decode(x) for (name, form), x in zip(forms.items(), parts)}
+
+
+def total_columns(forms: Iterable) -> int:
+    """Return the width of a matrix that holds all ``forms`` side by side."""
+    return sum(form.columns for form in forms)
+
+
+def _log(probs: Tensor) -> Tensor:
+    return probs.clamp_min(LEAST_PROBABILITY).log()
