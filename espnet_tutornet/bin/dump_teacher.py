@@ -2,11 +2,22 @@
 
 import argparse
 import fcntl
+import hashlib
 import re
 import shutil
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Dict, Iterator, Mapping, Optional, Sequence, Set, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Dict,
+    Iterator,
+    Mapping,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 from distributed import as_completed
 from tqdm import tqdm
@@ -17,6 +28,7 @@ from espnet_tutornet.recipe.files import atomic_write
 from espnet_tutornet.teacher.cache import (
     CODEBOOKS,
     SHARDS,
+    check_shards,
     checksum,
     codebooks_inputs,
     damage,
@@ -25,18 +37,13 @@ from espnet_tutornet.teacher.cache import (
     save_codebooks,
 )
 from espnet_tutornet.teacher.cluster import BACKENDS, start_client
-from espnet_tutornet.teacher.dump import (
-    Listener,
-    Part,
-    Source,
-    dump_part,
-    hash_of,
-    plan_parts,
-    sample_codebooks,
-)
 from espnet_tutornet.teacher.forms import VALUE_BYTES
 from espnet_tutornet.teacher.manifest import FILE, Manifest, Shard, read_manifest
 
+if TYPE_CHECKING:
+    from espnet_tutornet.teacher.dump import Listener, Part, Source
+
+WAV_SCP = "wav.scp"
 PER_UTTERANCE = 60  # bytes of headers and index lines an utterance and stream
 
 
@@ -73,22 +80,34 @@ def main(cmd: Optional[Sequence[str]] = None) -> None:
     args = get_parser().parse_args(cmd)
     args.out_dir.mkdir(parents=True, exist_ok=True)
     with _only_one(args.out_dir):
-        dump(args)
+        lengths = _gather(args.data_dirs, args.out_dir)
+        request = _request(args, lengths)
+        if _is_complete(args.out_dir, request):
+            print(f"{args.out_dir}: {len(lengths)} utterances, nothing to do")
+        else:
+            dump(args, lengths, request)
 
 
-def dump(args: argparse.Namespace) -> Manifest:
+def dump(args: argparse.Namespace, lengths: Mapping[str, int], request: str) -> None:
     """Plan, forecast, learn codebooks, spread the shards, join them.
+
+    Args:
+        args: of the command.
+        lengths: utterance id -> audio samples.
+        request: see :class:`Manifest`.
 
     Raises:
         RuntimeError: the disk cannot hold the forecast.
-        ValueError: data directories that share an utterance, an unknown form.
+        ValueError: an unknown form.
     """
+    # here and not above: 8 s of ESPnet, for nothing where there is nothing to do
+    from espnet_tutornet.teacher.dump import Listener, Source, plan_parts
+
     form, codes = parse_form(args.hidden_form)
-    lengths = _gather(args.data_dirs, args.out_dir)
     source = Source(
         config=args.teacher_config,
         model=args.teacher_model,
-        wav_scp=str(args.out_dir / "wav.scp"),
+        wav_scp=str(args.out_dir / WAV_SCP),
         layers=tuple(args.layers),
         posteriors=args.top_k > 0,
         batch_frames=args.batch_frames,
@@ -100,20 +119,16 @@ def dump(args: argparse.Namespace) -> Manifest:
     parts = plan_parts(lengths, args.shard_utterances, plan, codebooks)
     todo = [part for part in parts if not _is_done(args.out_dir, part)]
     _check_disk(args.out_dir, plan, todo, lengths)
-    if not todo and _is_current(args.out_dir, plan, parts):
-        print(f"{args.out_dir}: {len(parts)} shards, nothing to do")
-        return read_manifest(args.out_dir)
     (args.out_dir / FILE).unlink(missing_ok=True)  # not a cache until it is complete
     written = _spread(args, source, plan, todo, lengths)
     shards = [written.get(p.name) or read_shard(args.out_dir, p.name) for p in parts]
     _remove_others(args.out_dir, {part.name for part in parts})
-    manifest = finish_cache(args.out_dir, plan, shards)
+    manifest = finish_cache(args.out_dir, replace(plan, request=request), shards)
     size = sum(sum(shard.sizes.values()) for shard in shards)
     print(
         f"{args.out_dir}: {manifest.utterances} utterances, {manifest.frames} frames, "
         f"{size / 1e6:.1f} MB, {size / manifest.frames:.1f} bytes a frame"
     )
-    return manifest
 
 
 def parse_form(text: str) -> Tuple[str, int]:
@@ -167,12 +182,12 @@ def _gather(data_dirs: Sequence[Path], out_dir: Path) -> Dict[str, int]:
         lengths.update((utt_id, int(samples[utt_id])) for utt_id in found)
     if not wavs:
         raise ValueError(f"{data_dirs}: no utterances. Run the earlier stages.")
-    with atomic_write(out_dir / "wav.scp") as f:
+    with atomic_write(out_dir / WAV_SCP) as f:
         f.writelines(f"{utt_id} {wavs[utt_id]}\n" for utt_id in sorted(wavs))
     return lengths
 
 
-def _is_done(directory: Path, part: Part) -> bool:
+def _is_done(directory: Path, part: "Part") -> bool:
     shard = read_shard(directory, part.name)
     if shard is None or shard.inputs != part.inputs:
         return False
@@ -182,19 +197,29 @@ def _is_done(directory: Path, part: Part) -> bool:
     return problem is None
 
 
-def _is_current(directory: Path, plan: Manifest, parts: Sequence[Part]) -> bool:
+def _request(args: argparse.Namespace, lengths: Mapping[str, int]) -> str:
+    """Hash everything that decides what the cache will hold."""
+    files = (args.teacher_config, args.teacher_model, args.out_dir / WAV_SCP)
+    options = (args.layers, args.hidden_form, args.top_k, args.shard_utterances)
+    facts = [[checksum(Path(file)) for file in files], options, sorted(lengths.items())]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def _is_complete(directory: Path, request: str) -> bool:
     try:
         manifest = read_manifest(directory)
-    except (FileNotFoundError, ValueError):
+        check_shards(directory, manifest, thorough=True)
+    except (FileNotFoundError, ValueError, RuntimeError):
         return False
-    names = [shard.name for shard in manifest.shards]
-    return not manifest.differences(plan) and names == [p.name for p in parts]
+    return manifest.request == request
 
 
 def _codebooks(
-    directory: Path, listener: Listener, plan: Manifest, lengths: Mapping[str, int]
+    directory: Path, listener: "Listener", plan: Manifest, lengths: Mapping[str, int]
 ) -> str:
     """Learn the codebooks unless those of this plan are there; return their hash."""
+    from espnet_tutornet.teacher.dump import hash_of, sample_codebooks
+
     if not any(layer["codes"] for layer in plan.layers.values()):
         return ""
     inputs = hash_of(plan, sorted(lengths.items()))
@@ -207,7 +232,7 @@ def _codebooks(
 def _check_disk(
     directory: Path,
     plan: Manifest,
-    todo: Sequence[Part],
+    todo: Sequence["Part"],
     lengths: Mapping[str, int],
 ) -> None:
     utterances = [utt_id for part in todo for utt_id in part.utt_ids]
@@ -231,12 +256,14 @@ def _check_disk(
 
 def _spread(
     args: argparse.Namespace,
-    source: Source,
+    source: "Source",
     plan: Manifest,
-    todo: Sequence[Part],
+    todo: Sequence["Part"],
     lengths: Mapping[str, int],
 ) -> Dict[str, Shard]:
     """Run the shards on the workers; return those written."""
+    from espnet_tutornet.teacher.dump import dump_part
+
     if not todo:
         return {}
     total = sum(lengths[utt_id] for part in todo for utt_id in part.utt_ids)
@@ -247,10 +274,12 @@ def _spread(
             own = {utt_id: lengths[utt_id] for utt_id in part.utt_ids}
             task = (str(args.out_dir), source, plan, part, own, number)
             futures[client.submit(dump_part, *task, pure=False)] = sum(own.values())
-        with tqdm(total=total, unit="sample", unit_scale=True, mininterval=1) as bar:
+        with tqdm(total=total, unit="sample", unit_scale=True, disable=None) as bar:
             for future, shard in as_completed(futures, with_results=True):
                 written[shard.name] = shard
                 bar.update(futures[future])
+                if bar.disable:  # a log, not a terminal
+                    print(f"{len(written)} of {len(todo)} shards written")
     return written
 
 

@@ -31,7 +31,7 @@ def pack_student(expdir: Path) -> Path:
     export = expdir / "export"
     if not (export / "model.pth").is_file():
         raise FileNotFoundError(
-            f"no {export}/model.pth: expected an exported student. Run stage 9 or 10."
+            f"no {export}/model.pth: expected an exported student. Run stage 10 or 11."
         )
     archive = expdir / f"{expdir.name}.zip"
     with tempfile.TemporaryDirectory(dir=expdir, prefix=".pack") as temporary:

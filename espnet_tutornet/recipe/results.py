@@ -72,7 +72,7 @@ def read_runs(expdir: Union[str, Path]) -> Tuple[List[Run], List[str]]:
         raise FileNotFoundError(
             f"{expdir}: {what}. Looked for <run>/run.yaml and "
             "<run>/decode_<name>/<set>/score.json. "
-            f"Run stage 12 (scoring){'' if paths else ' and those before it'} first."
+            f"Run stage 13 (scoring){'' if paths else ' and those before it'} first."
         )
     seen: Dict[tuple, str] = {}
     for run in runs:

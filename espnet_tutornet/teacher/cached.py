@@ -43,7 +43,7 @@ class CachedTeacher:
             kept = [*manifest.layers, *(["posteriors"] if manifest.top_k else [])]
             raise ValueError(
                 f"the cache of teacher outputs has no {missing}, only {kept}. Dump "
-                "them too (run.sh, stage 8), or change distill_conf: terms."
+                "them too (run.sh --teacher_layers, stage 8), or change the terms."
             )
         self.forms = manifest.forms(codebooks)
         self.sizes = {name: manifest.layers[name]["width"] for name in self.layers}

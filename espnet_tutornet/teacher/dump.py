@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
@@ -56,8 +56,8 @@ class Part:
 
 
 def hash_of(manifest: Manifest, *facts: Any) -> str:
-    """Hash what a cache keeps, shards aside, and further facts."""
-    content = repr([replace(manifest, shards=[]), *facts])
+    """Hash the plan of a cache and further facts."""
+    content = repr([manifest.plan(), *facts])
     return hashlib.sha256(content.encode()).hexdigest()
 
 

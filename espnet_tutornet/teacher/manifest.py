@@ -50,6 +50,7 @@ class Manifest:
         blank_id: index of ``<blank>`` in it.
         layers: layer name -> ``form``, ``width`` and, in pq, ``codes`` a frame.
         top_k: posteriors kept a frame; 0: none were kept.
+        request: hash of the command and the files that the dump was made from.
         shards: empty until the dump is complete.
         format: version of this layout.
     """
@@ -61,6 +62,7 @@ class Manifest:
     blank_id: int
     layers: Mapping[str, Mapping[str, Any]]
     top_k: int
+    request: str = ""
     shards: List[Shard] = field(default_factory=list)
     format: int = FORMAT
 
@@ -104,9 +106,13 @@ class Manifest:
             return None
         return PosteriorForm(len(self.token_list), self.top_k, self.blank_id)
 
+    def plan(self) -> "Manifest":
+        """Return what is kept, without what was written: equal for equal contents."""
+        return replace(self, shards=[], request="")
+
     def differences(self, other: "Manifest") -> List[str]:
-        """Name what differs between two caches, shards aside."""
-        mine, theirs = (asdict(replace(m, shards=[])) for m in (self, other))
+        """Name what differs between the plans of two caches."""
+        mine, theirs = asdict(self.plan()), asdict(other.plan())
         return [
             f"{key}: {_brief(mine[key])} and {_brief(theirs[key])}"
             for key in mine

@@ -61,7 +61,7 @@ def test_without_an_export_it_says_what_to_run(tmp_path, capsys):
         main(["--expdir", str(tmp_path)])
     assert ended.value.code == 1
     message = capsys.readouterr().err
-    assert f"no {tmp_path}/export/model.pth" in message and "stage 9 or 10" in message
+    assert f"no {tmp_path}/export/model.pth" in message and "stage 10 or 11" in message
 
 
 def test_a_failure_of_the_packer_is_told(export, capsys):

@@ -76,5 +76,5 @@ def test_report_of_an_empty_expdir_exits_with_one_line(recipe, capsys):
         main(["--expdir", "empty"])
     assert stop.value.code == 1
     error = capsys.readouterr().err
-    assert "error: empty: no run found." in error and "stage 12" in error
+    assert "error: empty: no run found." in error and "stage 13" in error
     assert not (recipe / "RESULTS.md").exists()

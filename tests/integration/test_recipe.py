@@ -42,7 +42,7 @@ def repeated(finished, call):
 
 def test_all_stages_end_well(finished):
     log = (finished.root / "run.log").read_text()
-    for stage in (0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13):
+    for stage in (0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14):
         assert f"Stage {stage}: " in log
     assert "Successfully finished. [elapsed=" in log.splitlines()[-1]
 
@@ -163,7 +163,7 @@ def test_a_changed_weight_retrains_only_what_uses_it(repeated, finished, call, c
 @pytest.mark.parametrize(
     "words, status, message",
     [
-        (["--stage", "14"], 1, "--stage 14 is past the last stage, 13"),
+        (["--stage", "15"], 1, "--stage 15 is past the last stage, 14"),
         (["--stag", "1"], 2, "unknown option --stag. Try ./run.sh --help"),
         (["--stage"], 2, "option --stage needs a value"),
         (["stage"], 2, "unexpected argument stage"),
@@ -184,7 +184,7 @@ def test_help_lists_options_and_stages(call, recipe):
     output = call([recipe / "run.sh", "--help"], cwd="/")
     for word in ("stop_stage=100", "skip_stages=", "teacher_wer_max=", "rkd_epochs="):
         assert word in output
-    for stage in range(14):
+    for stage in range(15):
         assert f"  {stage}: " in output
 
 

@@ -166,10 +166,10 @@ def test_runs_without_score_and_repeated_seeds_are_noted(tmp_path):
 
 
 def test_empty_expdir_says_what_to_run(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no run found.*run\.yaml.*stage 12"):
+    with pytest.raises(FileNotFoundError, match=r"no run found.*run\.yaml.*stage 13"):
         read_runs(tmp_path)
     add_run(tmp_path, "c", {})
-    with pytest.raises(FileNotFoundError, match="none of 1 runs is scored.*stage 12"):
+    with pytest.raises(FileNotFoundError, match="none of 1 runs is scored.*stage 13"):
         read_runs(tmp_path)
 
 

@@ -35,10 +35,14 @@ teacher_config=     # or bring one: ESPnet's config.yaml
 teacher_model=      # and .pth.
 teacher_epochs=25   # Of a teacher trained here.
 teacher_wer_max=30  # Stop when its greedy WER on valid_set is above (percent).
+teacher_outputs=cache   # cache: computed once for all students; or online.
+teacher_layers=last # Encoder layers to keep, those that rkd_config names.
+hidden_form=pq32    # two_byte, one_byte, or pq and its bytes a frame.
+top_k=8             # CTC posteriors to keep a frame.
 # Students
 student_configs=    # One or more; empty: that of the corpus.
-rkd_config=conf/distill_rkd.yaml  # Laid over a student's config for stage 8,
-skd_config=conf/distill_skd.yaml  # and for stages 9 and 10.
+rkd_config=conf/distill_rkd.yaml  # Laid over a student's config for stage 9,
+skd_config=conf/distill_skd.yaml  # and for stages 10 and 11.
 methods="none skd rkd_task rkd_skd"  # What to train beside RKD itself.
 seeds=1             # For example "1 2 3".
 total_epochs=20     # Of every student, RKD included.
@@ -51,7 +55,7 @@ score_backend=auto  # auto, sclite or internal.
 
 help_message=$(sed -n '/^# General/,/^score_backend/p' "$0"; echo; echo "Stages:";
     sed -n 's/^ *log "Stage \([0-9]*: [^"]*\)".*/  \1/p' "$0")
-last_stage=13
+last_stage=14
 
 cd "$(dirname "$0")"
 . ./db.sh
@@ -64,6 +68,10 @@ cd "$(dirname "$0")"
 if [ -n "${teacher_config}${teacher_model}" ] && { [ -z "${teacher_config}" ] || [ -z "${teacher_model}" ]; }; then
     die "--teacher_config and --teacher_model go together: the config.yaml and the .pth of one model."
 fi
+case "${teacher_outputs}" in
+    cache | online) ;;
+    *) die "--teacher_outputs must be cache or online, got ${teacher_outputs}." ;;
+esac
 . local/layout.sh
 . local/jobs.sh
 
@@ -165,27 +173,33 @@ if runs_stage 7; then
     "${python}" -m espnet_tutornet.bin.check_wer --score "${expdir}/${teacher_name}/decode_${decode_name}/${valid_set}/score.json" --wer_max "${teacher_wer_max}"
 fi
 
-if runs_stage 8 && [[ "${methods}" == *rkd* ]]; then
-    log "Stage 8: RKD, ${rkd_epochs} epochs: the students' hidden states learn the teacher's -> ${expdir}/*_rkd_seed*"
+if runs_stage 8 && [ "${teacher_outputs}" = cache ] && [[ "${methods}" == *kd* ]]; then
+    log "Stage 8: Teacher outputs: ${dumpdir}/{${train_set},${valid_set}} -> ${teacher_cache} (faster than real time by 100 and more; the size is printed first)"
+    # shellcheck disable=SC2086
+    "${python}" -m espnet_tutornet.bin.dump_teacher --teacher_config "${teacher_config}" --teacher_model "${teacher_model}" --data_dirs "${dumpdir}/${train_set}" "${dumpdir}/${valid_set}" --out_dir "${teacher_cache}" --layers ${teacher_layers} --hidden_form "${hidden_form}" --top_k "${top_k}" --nj "${nj}" --ngpu "${ngpu}"
+fi
+
+if runs_stage 9 && [[ "${methods}" == *rkd* ]]; then
+    log "Stage 9: RKD, ${rkd_epochs} epochs: the students' hidden states learn the teacher's -> ${expdir}/*_rkd_seed*"
     train_students "RKD" rkd
 fi
 
-if runs_stage 9 && [[ "${methods}" == *rkd_skd* ]]; then
-    log "Stage 9: SKD with the task loss, ${task_epochs} epochs, started from stage 8 -> ${expdir}/*_rkd_skd_seed*"
+if runs_stage 10 && [[ "${methods}" == *rkd_skd* ]]; then
+    log "Stage 10: SKD with the task loss, ${task_epochs} epochs, started from stage 9 -> ${expdir}/*_rkd_skd_seed*"
     train_students "RKD, then SKD" rkd_skd
 fi
 
 rivals=$(printf '%s\n' ${methods} | (grep -vx rkd_skd || true) | xargs)
-if runs_stage 10 && [ -n "${rivals}" ]; then
-    log "Stage 10: Comparison students, ${total_epochs} epochs each in all: ${rivals} -> ${expdir}"
+if runs_stage 11 && [ -n "${rivals}" ]; then
+    log "Stage 11: Comparison students, ${total_epochs} epochs each in all: ${rivals} -> ${expdir}"
     # shellcheck disable=SC2086
     train_students "comparison" ${rivals}
 fi
 
 # shellcheck disable=SC2086
 trained_runs=$(student_runs ${methods})
-if runs_stage 11; then
-    log "Stage 11: Decoding with espnet2.bin.asr_inference, ${inference_config}: ${datadir}/{${test_sets// /,}} -> ${expdir}/*/decode_${decode_name} (0.1 x real time)"
+if runs_stage 12; then
+    log "Stage 12: Decoding with espnet2.bin.asr_inference, ${inference_config}: ${datadir}/{${test_sets// /,}} -> ${expdir}/*/decode_${decode_name} (0.1 x real time)"
     # shellcheck disable=SC2086
     decode_jobs "${teacher_name}" "${teacher_config}" "${teacher_model}" ${test_sets}
     for run in ${trained_runs}; do
@@ -197,8 +211,8 @@ if runs_stage 11; then
     gather_texts "${teacher_name}" ${trained_runs}
 fi
 
-if runs_stage 12; then
-    log "Stage 12: Scoring, parameters and real-time factor -> ${expdir}/RESULTS.md, ${expdir}/results.csv (a minute)"
+if runs_stage 13; then
+    log "Stage 13: Scoring, parameters and real-time factor -> ${expdir}/RESULTS.md, ${expdir}/results.csv (a minute)"
     dirs=
     for run in "${teacher_name}" ${trained_runs}; do
         for set in ${test_sets}; do dirs+=" ${expdir}/${run}/decode_${decode_name}/${set}"; done
@@ -212,8 +226,8 @@ if runs_stage 12; then
     "${python}" -m espnet_tutornet.bin.report --expdir "${expdir}" --out "${expdir}/RESULTS.md" --csv "${expdir}/results.csv" --title "RESULTS"
 fi
 
-if runs_stage 13; then
-    log "Stage 13: Pack the students with espnet2.bin.pack -> ${expdir}/*/*.zip (seconds)"
+if runs_stage 14; then
+    log "Stage 14: Pack the students with espnet2.bin.pack -> ${expdir}/*/*.zip (seconds)"
     for run in ${trained_runs}; do
         job "${expdir}/${run}" pack "${expdir}/${run}/export/model.pth,${expdir}/${run}/export/config.yaml" espnet_tutornet.bin.pack_student --expdir "${expdir}/${run}"
     done

@@ -31,6 +31,10 @@ load_arguments() {  # what all trainings share; reads what stages 1 and 4 wrote
     data_files="${dumpdir}/${train_set}/wav.scp,${dumpdir}/${train_set}/text,${dumpdir}/${valid_set}/wav.scp,${dumpdir}/${valid_set}/text,${tokendir}/tokens.txt"
     teacher_args="--distill_conf teacher.config=${teacher_config} --distill_conf teacher.model=${teacher_model}"
     teacher_files="${teacher_config},${teacher_model}"
+    if [ "${teacher_outputs}" = cache ]; then
+        teacher_args="--distill_conf teacher.cache=${teacher_cache}"
+        teacher_files="${teacher_cache}/manifest.json"
+    fi
 }
 name_of() { basename "$1" .yaml | sed 's/^train_//'; }
 stats_of() { echo "${expdir}/stats_$(name_of "$1")"; }

@@ -40,6 +40,7 @@ else
     teacher_run="${expdir}/${teacher_name}"
     teacher_is_ours=false
 fi
+teacher_cache="${teacher_run}/outputs"
 decode_name=$(basename "${inference_config}" .yaml)
 decode_name="${decode_name#decode_}"
 train_nj="${nj}"
