@@ -63,7 +63,7 @@ def get_parser() -> argparse.ArgumentParser:
         help="two_byte, one_byte, or pq and its bytes a frame, as pq32",
     )
     parser.add_argument("--top_k", type=int, default=8, help="Posteriors; 0: none")
-    parser.add_argument("--shard_utterances", type=int, default=1000)
+    parser.add_argument("--shard_utterances", type=int, default=250)
     parser.add_argument("--batch_frames", type=int, default=3000, help="Of the teacher")
     parser.add_argument("--nj", type=int, default=1, help="Worker processes")
     parser.add_argument("--ngpu", type=int, default=0, help="GPUs of a machine")

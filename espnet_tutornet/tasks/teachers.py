@@ -18,7 +18,7 @@ from espnet_tutornet.teacher.manifest import Manifest, fingerprint, read_manifes
 from espnet_tutornet.teacher.online import OnlineTeacher
 
 TEACHER_KEYS = ("config", "model", "cache", "missing")
-MISSING = ("error", "skip", "online")
+MISSING = dict.fromkeys(("error", "skip", "online"))
 DATA_TYPE = "tutornet_cache"
 DATA_TYPES[DATA_TYPE] = dict(
     func=CacheReader,
