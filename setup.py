@@ -11,6 +11,7 @@ VERSION = re.search(
 )[1]
 LINT = ["black", "isort", "flake8", "flake8-docstrings"]
 MINI = ["hibari-tts"]
+CLUSTER = ["dask-jobqueue"]
 
 setup(
     name="espnet_tutornet",
@@ -32,18 +33,24 @@ setup(
         # 202611 uses omniio in its place, which brings the same functions.
         'kaldiio; python_version < "3.12"',
         "pyyaml",
+        "dask",
+        "distributed",
+        "espnet_model_zoo",
+        "huggingface_hub",
         "numpy",
         "requests",
+        "scikit-learn",
         "soundfile",
         "soxr",
         "tabulate",
         "tqdm",
     ],
     extras_require={
+        "cluster": CLUSTER,
         "mini": MINI,
         "plot": ["matplotlib"],
         "lint": LINT,
-        "test": ["pytest", *MINI, *LINT],
+        "test": ["pytest", *CLUSTER, *MINI, *LINT],
     },
     classifiers=[
         "License :: OSI Approved :: Apache Software License",

@@ -11,6 +11,7 @@ def get_parser() -> argparse.ArgumentParser:
     """Return the argument parser."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--score", type=Path, required=True, help="A score.json")
+    parser.add_argument("--measure", type=Path, help="A measure.json, for the RTF")
     parser.add_argument("--wer_max", type=float, required=True, help="Percent")
     return parser
 
@@ -21,12 +22,16 @@ def main(cmd=None) -> None:
     args = get_parser().parse_args(cmd)
     counts = json.loads(args.score.read_text(encoding="utf-8"))["wer"]
     wer = 100.0 * counts["Err"] / counts["Wrd"]
-    print(f"{args.score.parent}: WER {wer:.1f} %, at most {args.wer_max:.1f} %")
+    said = f"{args.score.parent}: WER {wer:.1f} %, at most {args.wer_max:.1f} %"
+    if args.measure is not None:
+        rtf = json.loads(args.measure.read_text(encoding="utf-8"))["rtf"]
+        said += f"; real-time factor {rtf:.4f}, greedy, on one CPU thread"
+    print(said)
     if wer > args.wer_max:
         raise RuntimeError(
             f"WER of the teacher is {wer:.1f} %, expected at most {args.wer_max:.1f} % "
-            f"({args.score}). Train it longer, bring another one (--teacher_config, "
-            "--teacher_model), or raise --teacher_wer_max."
+            f"({args.score}). Train it longer, bring another one (--teacher), "
+            "or raise --teacher_wer_max."
         )
 
 

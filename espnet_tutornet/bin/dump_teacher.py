@@ -56,6 +56,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--teacher_model", required=True, help="Its .pth")
     parser.add_argument("--data_dirs", nargs="+", required=True, type=Path)
     parser.add_argument("--out_dir", required=True, type=Path, help="The cache")
+    parser.add_argument("--fs", type=int, help="Of the audio in Hz")
     parser.add_argument("--layers", nargs="*", default=["last"], help="Encoder layers")
     parser.add_argument(
         "--hidden_form",
@@ -98,7 +99,7 @@ def dump(args: argparse.Namespace, lengths: Mapping[str, int], request: str) -> 
 
     Raises:
         RuntimeError: the disk cannot hold the forecast.
-        ValueError: an unknown form.
+        ValueError: an unknown form; audio of another rate than the teacher's.
     """
     # here and not above: 8 s of ESPnet, for nothing where there is nothing to do
     from espnet_tutornet.teacher.dump import Listener, Source, plan_parts
@@ -114,6 +115,7 @@ def dump(args: argparse.Namespace, lengths: Mapping[str, int], request: str) -> 
         ngpu=args.ngpu,
     )
     listener = Listener(source, "cuda:0" if args.ngpu else "cpu")
+    _check_fs(args.fs, listener.teacher.fs)
     plan = listener.manifest(form, codes, args.top_k)
     codebooks = _codebooks(args.out_dir, listener, plan, lengths)
     parts = plan_parts(lengths, args.shard_utterances, plan, codebooks)
@@ -150,6 +152,14 @@ def parse_form(text: str) -> Tuple[str, int]:
             f"bytes, as pq32, got {text!r}."
         )
     return text, 0
+
+
+def _check_fs(corpus: Optional[int], teacher: Optional[int]) -> None:
+    if None not in (corpus, teacher) and corpus != teacher:
+        raise ValueError(
+            f"the audio is at {corpus} Hz, but the teacher was trained at {teacher} "
+            "Hz. Resample the corpus to the teacher's rate, or bring another teacher."
+        )
 
 
 @contextmanager

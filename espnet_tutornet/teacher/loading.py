@@ -7,6 +7,7 @@ from typing import Dict, Optional, Tuple, Union
 
 import torch
 import yaml
+from espnet2 import __version__ as espnet_version
 from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.tasks.asr import ASRTask
 from humanfriendly import parse_size
@@ -106,11 +107,24 @@ def build_filled(
 ) -> ESPnetASRModel:
     """Build the stock model of ``args`` and fill it, every key and no other.
 
+    The configuration may be of another ESPnet release: what it does not say is as this
+    release has it.
+
     Raises:
         ParametersMismatch: a key is missing, unexpected or of another shape.
+        ValueError: the configuration asks for what this release does not have.
     """
-    args.init = None  # all parameters come from the file
-    model = ASRTask.build_model(args)
+    known = {**ASRTask.get_default_config(), **vars(args)}
+    known["init"] = None  # all parameters come from the file
+    try:
+        model = ASRTask.build_model(argparse.Namespace(**known))
+    except (TypeError, KeyError) as error:
+        release = known.get("version") or "unknown"
+        raise ValueError(
+            f"this ESPnet, {espnet_version}, cannot build a model that release "
+            f"{release} configured: {type(error).__name__}: {error}. Install that "
+            "release, or bring another teacher."
+        ) from None
     try:
         model.load_state_dict(state_dict, strict=True)
     except RuntimeError as error:

@@ -39,3 +39,10 @@ def test_a_limit_is_required(score):
     with pytest.raises(SystemExit) as ended:
         main(["--score", score])
     assert ended.value.code == 2
+
+
+def test_the_real_time_factor_is_told_where_it_was_measured(score, tmp_path, capsys):
+    (tmp_path / "measure.json").write_text(json.dumps({"rtf": 0.01234}))
+    measure = str(tmp_path / "measure.json")
+    main(["--score", score, "--wer_max", "30", "--measure", measure])
+    assert "real-time factor 0.0123" in capsys.readouterr().out

@@ -31,7 +31,8 @@ token_type=char     # char, bpe or unigram.
 nbpe=500            # Vocabulary size of bpe and unigram.
 # Teacher
 teacher_train_config=  # Train this one (empty: that of the corpus),
-teacher_config=     # or bring one: ESPnet's config.yaml
+teacher=            # or bring one: a tag of the hub, a packed .zip, a directory,
+teacher_config=     # or ESPnet's config.yaml
 teacher_model=      # and .pth.
 teacher_epochs=25   # Of a teacher trained here.
 teacher_wer_max=30  # Stop when its greedy WER on valid_set is above (percent).
@@ -65,6 +66,9 @@ cd "$(dirname "$0")"
 [ "${stage}" -le "${last_stage}" ] || die "--stage ${stage} is past the last stage, ${last_stage}."
 [ "${rkd_epochs}" -lt "${total_epochs}" ] || die "--rkd_epochs ${rkd_epochs} must be under --total_epochs ${total_epochs}."
 [ "${cmd_backend}" = local ] || die "cmd_backend must be local, got ${cmd_backend}. See cmd.sh."
+if [ -n "${teacher}" ] && [ -n "${teacher_config}${teacher_model}" ]; then
+    die "--teacher is one way to bring a teacher, --teacher_config with --teacher_model another: give one of them."
+fi
 if [ -n "${teacher_config}${teacher_model}" ] && { [ -z "${teacher_config}" ] || [ -z "${teacher_model}" ]; }; then
     die "--teacher_config and --teacher_model go together: the config.yaml and the .pth of one model."
 fi
@@ -129,8 +133,9 @@ if runs_stage 3; then
 fi
 
 if runs_stage 4; then
-    log "Stage 4: Tokens: ${dumpdir}/${train_set}/text -> ${tokendir}; leave out what is too short for CTC (seconds)"
-    if "${teacher_is_ours}"; then
+    log "Stage 4: Tokens: ${dumpdir}/${train_set}/text -> ${tokendir}; leave out what is too short for CTC (seconds; a teacher of the hub is downloaded first)"
+    [ -z "${teacher}" ] || "${python}" -m espnet_tutornet.bin.bring_teacher --teacher "${teacher}" --out_dir "${teacher_run}"
+    if [ "${token_name}" != teacher ]; then
         "${python}" -m espnet_tutornet.bin.make_tokens --token_type "${token_type}" --nbpe "${nbpe}" --text "${dumpdir}/${train_set}/text" --out_dir "${tokendir}"
     else
         "${python}" -m espnet_tutornet.bin.make_tokens --teacher_config "${teacher_config}" --out_dir "${tokendir}"
@@ -167,16 +172,17 @@ if runs_stage 7; then
     log "Stage 7: Teacher check: greedy WER of ${teacher_model} on ${datadir}/${valid_set}, at most ${teacher_wer_max} % (a minute)"
     describe "${teacher_name}" "${teacher_name}" teacher 0 "${teacher_config}" "$(awk '$1 == "max_epoch:" {print $2}' "${teacher_config}")"
     decode_jobs "${teacher_name}" "${teacher_config}" "${teacher_model}" "${valid_set}"
+    job "${teacher_run}" measure "${teacher_config},${teacher_model}" espnet_tutornet.bin.measure_models --wav_scp "${datadir}/${valid_set}/wav.scp" --models "${teacher_run}=${teacher_config}=${teacher_model}"
     launch "teacher check" 1 1
     gather_texts "${teacher_name}"
     "${python}" -m espnet_tutornet.bin.score --dumpdir "${datadir}" --backend "${score_backend}" --decode_dirs "${expdir}/${teacher_name}/decode_${decode_name}/${valid_set}"
-    "${python}" -m espnet_tutornet.bin.check_wer --score "${expdir}/${teacher_name}/decode_${decode_name}/${valid_set}/score.json" --wer_max "${teacher_wer_max}"
+    "${python}" -m espnet_tutornet.bin.check_wer --score "${expdir}/${teacher_name}/decode_${decode_name}/${valid_set}/score.json" --measure "${teacher_run}/measure.json" --wer_max "${teacher_wer_max}"
 fi
 
 if runs_stage 8 && [ "${teacher_outputs}" = cache ] && [[ "${methods}" == *kd* ]]; then
     log "Stage 8: Teacher outputs: ${dumpdir}/{${train_set},${valid_set}} -> ${teacher_cache} (faster than real time by 100 and more; the size is printed first)"
     # shellcheck disable=SC2086
-    "${python}" -m espnet_tutornet.bin.dump_teacher --teacher_config "${teacher_config}" --teacher_model "${teacher_model}" --data_dirs "${dumpdir}/${train_set}" "${dumpdir}/${valid_set}" --out_dir "${teacher_cache}" --layers ${teacher_layers} --hidden_form "${hidden_form}" --top_k "${top_k}" --nj "${nj}" --ngpu "${ngpu}"
+    "${python}" -m espnet_tutornet.bin.dump_teacher --teacher_config "${teacher_config}" --teacher_model "${teacher_model}" --data_dirs "${dumpdir}/${train_set}" "${dumpdir}/${valid_set}" --out_dir "${teacher_cache}" --fs "$(<"${datadir}/fs")" --layers ${teacher_layers} --hidden_form "${hidden_form}" --top_k "${top_k}" --nj "${nj}" --ngpu "${ngpu}"
 fi
 
 if runs_stage 9 && [[ "${methods}" == *rkd* ]]; then

@@ -26,9 +26,10 @@ all_sets=$(printf '%s\n' ${train_sets} ${valid_set} ${test_sets} | awk '!seen[$0
 train_set=$(echo "${train_sets}" | tr ' ' '+')
 token_name="${token_type}"
 [ "${token_type}" = char ] || token_name="${token_type}${nbpe}"
-[ -z "${teacher_config}" ] || token_name=teacher
+# SKD compares posteriors token by token: a teacher from elsewhere brings its tokens.
+if [ -n "${teacher}${teacher_config}" ] && [[ "${methods}" == *skd* ]]; then token_name=teacher; fi
 tokendir="${datadir}/token_list/${token_name}"
-if [ -z "${teacher_config}" ]; then
+if [ -z "${teacher}${teacher_config}" ]; then
     teacher_name=$(basename "${teacher_train_config}" .yaml)
     teacher_name="${teacher_name#train_}"
     teacher_run="${expdir}/${teacher_name}"
@@ -39,6 +40,10 @@ else
     teacher_name=teacher
     teacher_run="${expdir}/${teacher_name}"
     teacher_is_ours=false
+    if [ -n "${teacher}" ]; then
+        teacher_config="${teacher_run}/config.yaml"
+        teacher_model="${teacher_run}/model.pth"
+    fi
 fi
 teacher_cache="${teacher_run}/outputs"
 decode_name=$(basename "${inference_config}" .yaml)
