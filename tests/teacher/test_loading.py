@@ -120,3 +120,25 @@ def test_a_file_that_the_configuration_names_and_that_is_missing(
         FileNotFoundError, match="config.yaml names a file.*feats_stats.npz"
     ):
         load_model(config, teacher_files[1])
+
+
+def test_a_configuration_of_another_release_is_completed(teacher_files, tmp_path):
+    config, parameters = teacher_files
+    conf = yaml.safe_load(config.read_text())
+    for key in ("preencoder", "postencoder", "ctc_conf", "specaug", "joint_net_conf"):
+        conf.pop(key, None)  # keys that a release may not have written
+    conf["a_key_of_tomorrow"] = {"b": 1}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(conf))
+    model, _ = load_model(tmp_path / "config.yaml", parameters)
+    saved = torch.load(parameters, weights_only=True)
+    assert all(torch.equal(v, saved[k]) for k, v in model.state_dict().items())
+
+
+def test_a_structure_that_this_release_lacks_is_refused(teacher_files, tmp_path):
+    config, parameters = teacher_files
+    conf = yaml.safe_load(config.read_text())
+    conf["encoder_conf"]["invented"] = 3
+    conf["version"] = "209901"
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(conf))
+    with pytest.raises(ValueError, match="release 209901 configured.*invented"):
+        load_model(tmp_path / "config.yaml", parameters)
