@@ -130,7 +130,7 @@ class Listener:
 
         Args:
             form: of all layers.
-            codes: bytes a frame in the form pq, else 0.
+            codes: bytes a frame in the form pq, at most one a value; else 0.
             top_k: posteriors to keep.
         """
         teacher = self.teacher
@@ -142,8 +142,9 @@ class Listener:
             token_list=teacher.token_list,
             blank_id=teacher.blank_id,
             layers={
-                name: {"form": form, "width": teacher.sizes[name], "codes": codes}
-                for name in self.source.layers
+                name: {"form": form, "width": width, "codes": min(codes, width)}
+                for name, width in teacher.sizes.items()
+                if name in self.source.layers
             },
             top_k=min(top_k, len(teacher.token_list)) if self.source.posteriors else 0,
         )

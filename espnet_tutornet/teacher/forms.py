@@ -192,7 +192,8 @@ def learn_codebooks(frames: np.ndarray, num_codes: int, seed: int = 0) -> np.nda
     if len(frames) < CENTROIDS or not 1 <= num_codes <= frames.shape[1]:
         raise ValueError(
             f"codebooks need at least {CENTROIDS} frames and 1 to D codes, got "
-            f"{len(frames)} frames, D = {frames.shape[1]} and {num_codes} codes."
+            f"{len(frames)} frames, D = {frames.shape[1]} and {num_codes} codes. "
+            "Choose another form (--hidden_form two_byte)."
         )
     groups = split_groups(torch.as_tensor(frames), num_codes).numpy()
     means = MiniBatchKMeans(CENTROIDS, batch_size=4096, n_init=1, random_state=seed)

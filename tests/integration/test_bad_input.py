@@ -213,7 +213,7 @@ def test_a_full_disk_during_training_is_named_and_survived(
     name = "stats_student_rnn"
     shutil.copytree(finished.exp / name, here.exp / name)
     run = here.exp / "student_rnn_none_seed1"
-    command = here.command(stage=10, stop_stage=10, **options)
+    command = here.command(stage=11, stop_stage=11, **options)
     output = call(command, status=1, preexec_fn=_limit(60000))
     assert f"jobs failed: {run}/train.log" in output
     assert "Mend the cause and run the stage again" in output
@@ -227,6 +227,6 @@ def test_a_decoded_set_without_hypotheses_is_named(finished, call, tmp_path):
     here = finished.elsewhere(tmp_path, copied=["exp"])
     text = here.decoded("student_rnn_skd_seed1", "test_other") / "text"
     text.unlink()
-    output = call(here.command(stage=12, stop_stage=12), status=1)
+    output = call(here.command(stage=13, stop_stage=13), status=1)
     assert f"{text}: not found. Decode the set" in output
     assert json.loads((text.parent / "score.json").read_text())["wer"]["Snt"] == 6

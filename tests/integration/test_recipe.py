@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 
 import pytest
 import yaml
@@ -144,7 +145,7 @@ def test_a_changed_weight_retrains_only_what_uses_it(repeated, finished, call, c
     output = call(
         finished.command(
             stage=5,
-            stop_stage=10,
+            stop_stage=11,
             methods="skd rkd_task",
             student_configs=conf / "train_student_conformer.yaml",
             skd_config=changed,
@@ -217,4 +218,54 @@ def test_a_teacher_that_is_brought_gives_its_tokens(finished, call, tmp_path):
     assert ours == (finished.root / "data/token_list/char/tokens.txt").read_text()
     output = call(here.command(stage=6, stop_stage=7, **options))
     assert "Stage 6" not in output  # nothing to train
-    assert "dev_clean: WER " in output
+    assert "dev_clean: WER " in output and "real-time factor " in output
+
+
+def test_a_packed_student_teaches_the_next_one(finished, call, tmp_path, conf):
+    """A packed model of ESPnet's own packer goes in, a distilled student comes out."""
+    here = finished.elsewhere(tmp_path, fresh=("data", "dump", "exp"))
+    run = "student_conformer_skd_seed1"
+    options = dict(teacher=finished.exp / run / f"{run}.zip", methods="skd")
+    options["student_configs"] = conf / "train_student_rnn.yaml"
+    output = call(here.command(stop_stage=11, total_epochs=2, rkd_epochs=1, **options))
+    assert "Stage 6" not in output  # nothing to train
+    export = yaml.safe_load(
+        (here.exp / "student_rnn_skd_seed1/export/config.yaml").read_text()
+    )
+    packed = yaml.safe_load((finished.exp / run / "export/config.yaml").read_text())
+    assert export["token_list"] == packed["token_list"]
+    assert (here.exp / "teacher/outputs/manifest.json").is_file()
+
+
+def test_a_damaged_shard_is_rebuilt_by_its_stage(finished, call, tmp_path):
+    here = finished.elsewhere(tmp_path, copied=["exp"])
+    shard = here.exp / "teacher/outputs/shards/00000/last.ark"
+    good = shard.read_bytes()
+    shard.write_bytes(good[:-9])
+    output = call(here.command(stage=8, stop_stage=8))
+    assert f"{shard} has {len(good) - 9} bytes, expected {len(good)}" in output
+    assert shard.read_bytes() == good
+    assert "nothing to do" in call(here.command(stage=8, stop_stage=8))
+
+
+def test_students_of_the_online_teacher_are_those_of_the_cache(finished, call, conf):
+    """The same steps from either; the cache of this test keeps two bytes a value."""
+    root = finished.root
+    here = finished.elsewhere(root / "online", fresh=["exp"])
+    student = "student_conformer"
+    for name in ("teacher", "stats_teacher", f"stats_{student}"):
+        shutil.copytree(finished.exp / name, here.exp / name)
+    losses = {}
+    for source in ("online", "cache"):
+        options = dict(teacher_outputs=source, methods="rkd_skd", seeds=7)
+        options.update(total_epochs=2, rkd_epochs=1, hidden_form="two_byte", top_k=50)
+        options["student_configs"] = conf / f"train_{student}.yaml"
+        call(here.command(stage=8, stop_stage=10, **options))
+        found = []
+        for run in ("rkd", "rkd_skd"):
+            log = (here.exp / f"{student}_{run}_seed7/train.log").read_text()
+            lines = [x for x in log.splitlines() if "epoch results: [train]" in x]
+            name = "loss_rkd=" if run == "rkd" else "loss_skd="
+            found += [float(x.split(name)[1].split(",")[0]) for x in lines[-1:]]
+        losses[source] = found
+    assert losses["cache"] == pytest.approx(losses["online"], rel=0.05)

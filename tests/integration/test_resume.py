@@ -48,14 +48,14 @@ def _locks(file):
 
 @pytest.fixture(scope="module")
 def broken(finished, call, environment, conf, tmp_path_factory):
-    """Return a setup whose stages 6, 8 and 9 were each killed after an epoch."""
+    """Return a setup whose stages 6, 9 and 10 were each killed after an epoch."""
     root = tmp_path_factory.mktemp("broken")
     here = finished.elsewhere(root, fresh=["exp"])
     here.options["student_configs"] = str(conf / f"train_{STUDENT}.yaml")
     here.options["methods"] = "rkd_skd"
     for name in ("stats_teacher", f"stats_{STUDENT}"):
         shutil.copytree(finished.exp / name, here.exp / name)
-    command = here.command(stage=6, stop_stage=9, skip_stages="7")
+    command = here.command(stage=6, stop_stage=10, skip_stages="7")
     runs = ("teacher", f"{STUDENT}_rkd_seed1", f"{STUDENT}_rkd_skd_seed1")
     with (here.root / "run.log").open("w") as log:
         for run in runs:

@@ -65,7 +65,10 @@ cd "$(dirname "$0")"
 . ./path.sh
 [ "${stage}" -le "${last_stage}" ] || die "--stage ${stage} is past the last stage, ${last_stage}."
 [ "${rkd_epochs}" -lt "${total_epochs}" ] || die "--rkd_epochs ${rkd_epochs} must be under --total_epochs ${total_epochs}."
-[ "${cmd_backend}" = local ] || die "cmd_backend must be local, got ${cmd_backend}. See cmd.sh."
+case "${cmd_backend}" in
+    local | slurm | pbs) ;;
+    *) die "cmd_backend must be local, slurm or pbs, got ${cmd_backend}. See cmd.sh." ;;
+esac
 if [ -n "${teacher}" ] && [ -n "${teacher_config}${teacher_model}" ]; then
     die "--teacher is one way to bring a teacher, --teacher_config with --teacher_model another: give one of them."
 fi
@@ -182,7 +185,7 @@ fi
 if runs_stage 8 && [ "${teacher_outputs}" = cache ] && [[ "${methods}" == *kd* ]]; then
     log "Stage 8: Teacher outputs: ${dumpdir}/{${train_set},${valid_set}} -> ${teacher_cache} (faster than real time by 100 and more; the size is printed first)"
     # shellcheck disable=SC2086
-    "${python}" -m espnet_tutornet.bin.dump_teacher --teacher_config "${teacher_config}" --teacher_model "${teacher_model}" --data_dirs "${dumpdir}/${train_set}" "${dumpdir}/${valid_set}" --out_dir "${teacher_cache}" --fs "$(<"${datadir}/fs")" --layers ${teacher_layers} --hidden_form "${hidden_form}" --top_k "${top_k}" --nj "${nj}" --ngpu "${ngpu}"
+    "${python}" -m espnet_tutornet.bin.dump_teacher --teacher_config "${teacher_config}" --teacher_model "${teacher_model}" --data_dirs "${dumpdir}/${train_set}" "${dumpdir}/${valid_set}" --out_dir "${teacher_cache}" --fs "$(<"${datadir}/fs")" --layers ${teacher_layers} --hidden_form "${hidden_form}" --top_k "${top_k}" --nj "${nj}" --ngpu "${ngpu}" --backend "${cmd_backend}" ${cmd_conf:+--backend_conf "${cmd_conf}"}
 fi
 
 if runs_stage 9 && [[ "${methods}" == *rkd* ]]; then
