@@ -98,8 +98,8 @@ class TutorNetASRModel(ESPnetASRModel):
         if self.distiller is None:
             return super().forward(speech, speech_lengths, text, text_lengths, **kwargs)
         # before the student: what the teacher needs is freed when the graph grows
-        heard = dict(speech=speech, speech_lengths=speech_lengths, **kwargs)
-        taught = self.teacher(heard)
+        batch = dict(kwargs, speech=speech, speech_lengths=speech_lengths)
+        taught = self.teacher(dict(batch, text=text, text_lengths=text_lengths))
         needs_logits = self.distiller.needs_logits
         # the task computes the CTC logits once: read them, do not compute them again
         tapped = tap(self, ["ctc.ctc_lo"]) if needs_logits else nullcontext({})

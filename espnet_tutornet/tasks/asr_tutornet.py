@@ -19,8 +19,8 @@ from espnet_tutornet.tasks.teachers import (
     build_teacher,
     check_teacher_conf,
     refuse_augmentation,
+    streams_of,
 )
-from espnet_tutornet.teacher.cached import STREAM
 from espnet_tutornet.teacher.loading import sampling_rate
 
 model_choices.classes["tutornet"] = TutorNetASRModel
@@ -35,6 +35,8 @@ class TutorNetTask(ASRTask):
         teacher: ``config`` (ESPnet's config.yaml) and ``model`` (the .pth), or
             ``cache`` (a directory of its outputs); ``missing`` (``error``, ``skip``
             or ``online``) says what to do with utterances that the cache lacks.
+            Several teachers: ``members``, name -> such a block, and ``combine``
+            (``average``, ``weighted`` or ``best``, see :class:`TeacherEnsemble`).
         terms: ``rkd`` and ``skd``, each with its constructor's arguments
             (:class:`RepresentationTerm`, :class:`SoftmaxTerm`).
         task_weight: factor of ESPnet's own loss, 1.0 unless given; 0.0 is the RKD
@@ -63,15 +65,19 @@ class TutorNetTask(ASRTask):
     @classmethod
     def optional_data_names(cls, train: bool = True, inference: bool = False):
         """Name the streams that may be there: ESPnet's and the cached teacher's."""
-        return (*super().optional_data_names(train, inference), STREAM)
+        own = streams_of(cls._teacher_conf)
+        return (*super().optional_data_names(train, inference), *own)
 
     @classmethod
     def build_iter_options(cls, args, distributed_option, mode: str):
-        """Add the cache, where there is one, to the streams of ``mode``."""
+        """Add the caches, where there are any, to the streams of ``mode``."""
         options = super().build_iter_options(args, distributed_option, mode)
-        if "cache" not in cls._teacher_conf or mode == "plot_att":
+        if mode == "plot_att":
             return options
-        return add_cache_stream(options, cls._teacher_conf, Path(args.output_dir), mode)
+        for stream, conf in streams_of(cls._teacher_conf).items():
+            where = Path(args.output_dir)
+            options = add_cache_stream(options, conf, where, mode, stream)
+        return options
 
     @classmethod
     def build_model(cls, args: argparse.Namespace) -> TutorNetASRModel:
@@ -92,7 +98,7 @@ class TutorNetTask(ASRTask):
         if conf and not getattr(args, "collect_stats", False):
             _check_conf(conf)
             _refuse_time_warp(args)
-            if "cache" in conf["teacher"]:
+            if streams_of(conf["teacher"]):
                 refuse_augmentation(args)
             cls._teacher_conf = conf["teacher"]
             add_distillation(model, fs=sampling_rate(args), **conf)

@@ -3,7 +3,7 @@
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, List, Mapping
+from typing import Any, Dict, List, Mapping
 
 from espnet2.tasks.abs_task import IteratorOptions
 from espnet2.train.dataset import DATA_TYPES
@@ -12,12 +12,14 @@ from espnet_tutornet.asr.distiller import TermNeeds
 from espnet_tutornet.config import check_keys, choose
 from espnet_tutornet.recipe.files import atomic_write
 from espnet_tutornet.teacher.cache import CacheReader, check_shards
-from espnet_tutornet.teacher.cached import STREAM, CachedTeacher
+from espnet_tutornet.teacher.cached import CachedTeacher
+from espnet_tutornet.teacher.ensemble import TeacherEnsemble
 from espnet_tutornet.teacher.loading import load_config, load_parameters
 from espnet_tutornet.teacher.manifest import Manifest, fingerprint, read_manifest
 from espnet_tutornet.teacher.online import OnlineTeacher
 
 TEACHER_KEYS = ("config", "model", "cache", "missing")
+ENSEMBLE_KEYS = ("members", "combine")
 MISSING = dict.fromkeys(("error", "skip", "online"))
 DATA_TYPE = "tutornet_cache"
 DATA_TYPES[DATA_TYPE] = dict(
@@ -30,11 +32,16 @@ AUGMENTATIONS = ("rir_scp", "noise_scp", "speech_volume_normalize")
 
 
 def check_teacher_conf(conf: Mapping[str, Any]) -> None:
-    """Refuse a block that does not say where the teacher is.
+    """Refuse a block that does not say where the teacher, or each of several, is.
 
     Raises:
         ValueError: an unknown key, a missing one, or one that makes no sense.
     """
+    if "members" in conf:
+        check_keys("distill_conf: teacher", ENSEMBLE_KEYS, conf)
+        for member in conf["members"].values():
+            check_teacher_conf(member)
+        return
     check_keys("distill_conf: teacher", TEACHER_KEYS, conf)
     choose("distill_conf: teacher: missing", MISSING, conf.get("missing", "error"))
     paths = [key for key in ("config", "model") if key in conf]
@@ -51,19 +58,43 @@ def check_teacher_conf(conf: Mapping[str, Any]) -> None:
         )
 
 
-def build_teacher(conf: Mapping[str, Any], needs: TermNeeds):
+def streams_of(conf: Mapping[str, Any]) -> Dict[str, Mapping[str, Any]]:
+    """Name the streams of the caches in ``conf``: stream -> the teacher's block.
+
+    Example:
+        >>> streams_of({"members": {"a": {"cache": "x"}, "b": {"config": "y"}}})
+        {'teacher_a': {'cache': 'x'}}
+    """
+    members = conf.get("members")
+    if members is None:
+        named = {"teacher": conf}
+    else:
+        named = {f"teacher_{name}": member for name, member in members.items()}
+    return {name: member for name, member in named.items() if "cache" in member}
+
+
+def build_teacher(conf: Mapping[str, Any], needs: TermNeeds, stream: str = "teacher"):
     """Build the teacher of ``conf``.
 
     Args:
-        conf: ``config`` and ``model`` (online), ``cache``, ``missing``.
+        conf: ``config`` and ``model`` (online), ``cache``, ``missing``; or several of
+            these as ``members`` by name, and ``combine``.
         needs: what the terms read.
+        stream: name of a cache in the batch.
 
     Returns:
-        An :class:`OnlineTeacher` or a :class:`CachedTeacher`.
+        An :class:`OnlineTeacher`, a :class:`CachedTeacher` or a
+        :class:`TeacherEnsemble`.
 
     Raises:
         RuntimeError: a shard of the cache is damaged, or another teacher's.
     """
+    if "members" in conf:
+        members = {}
+        for name, member in conf["members"].items():
+            members[name] = build_teacher(member, needs, f"teacher_{name}")
+            needs = needs._replace(teacher_layers=())  # hidden states: the first's
+        return TeacherEnsemble(members, conf.get("combine", "average"))
     given = dict(layers=needs.teacher_layers, use_posteriors=needs.posteriors)
     files = {key: conf[key] for key in ("config", "model") if key in conf}
     if "cache" not in conf:
@@ -75,7 +106,9 @@ def build_teacher(conf: Mapping[str, Any], needs: TermNeeds):
     substitute = None
     if conf.get("missing") == "online":
         substitute = OnlineTeacher.from_files(**files, **given)
-    return CachedTeacher.from_dir(conf["cache"], substitute=substitute, **given)
+    return CachedTeacher.from_dir(
+        conf["cache"], substitute=substitute, stream=stream, **given
+    )
 
 
 def refuse_augmentation(args: argparse.Namespace) -> None:
@@ -97,20 +130,24 @@ def refuse_augmentation(args: argparse.Namespace) -> None:
 
 
 def add_cache_stream(
-    options: IteratorOptions, conf: Mapping[str, Any], output_dir: Path, mode: str
+    options: IteratorOptions,
+    conf: Mapping[str, Any],
+    output_dir: Path,
+    mode: str,
+    stream: str = "teacher",
 ) -> IteratorOptions:
-    """Add the cache to what ESPnet's loader reads.
+    """Add a cache to what ESPnet's loader reads.
 
     Args:
         options: of ESPnet, for one of its iterators.
         conf: ``cache`` and ``missing``.
         output_dir: of the training; the shape files of ``missing: skip`` go there.
-        mode: ``train``, ``valid`` or ``plot_att``.
+        mode: ``train`` or ``valid``.
+        stream: its name in the batch.
 
     Raises:
         ValueError: the cache lacks utterances and ``missing`` is ``error``.
     """
-    stream = (str(conf["cache"]), STREAM, DATA_TYPE)
     known = CacheReader(conf["cache"])
     shapes = [Path(path).read_text(encoding="utf-8") for path in options.shape_files]
     absent = [i for i in _ids(shapes[0]) if i not in known] if shapes else []
@@ -124,7 +161,7 @@ def add_cache_stream(
     if absent and conf.get("missing") == "skip":
         gone = set(absent)
         for number, content in enumerate(shapes):
-            path = output_dir / f"{mode}_shape.{number}.cached"
+            path = output_dir / f"{mode}_shape.{number}.{stream}"
             with atomic_write(path) as f:
                 f.writelines(
                     line
@@ -132,7 +169,8 @@ def add_cache_stream(
                     if line.split(maxsplit=1)[0] not in gone
                 )
             shape_files[number] = str(path)
-    paths = [*options.data_path_and_name_and_type, stream]
+    triple = (str(conf["cache"]), stream, DATA_TYPE)
+    paths = [*options.data_path_and_name_and_type, triple]
     return replace(options, data_path_and_name_and_type=paths, shape_files=shape_files)
 
 

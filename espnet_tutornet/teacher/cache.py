@@ -39,6 +39,13 @@ def save_codebooks(
         directory: the cache.
         codebooks: layer name -> (M, 256, G).
         inputs: hash of what they were learned from.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as cache:
+        ...     save_codebooks(cache, {"last": np.zeros((32, 256, 8))}, "of these")
+        ...     load_codebooks(cache)["last"].shape, codebooks_inputs(cache)
+        ((32, 256, 8), 'of these')
     """
     with atomic_write(Path(directory) / CODEBOOKS, "wb") as f:
         np.savez(f, **{INPUTS: np.array(inputs)}, **codebooks)

@@ -11,15 +11,14 @@ from espnet_tutornet.teacher.cache import load_codebooks
 from espnet_tutornet.teacher.forms import unpack
 from espnet_tutornet.teacher.manifest import Manifest, read_manifest
 
-STREAM = "teacher"  # its name in the batch
-
 
 class CachedTeacher:
-    """Unpack the stream ``teacher`` that ESPnet's loader brought with the batch.
+    """Unpack the stream of teacher outputs that ESPnet's loader brought.
 
     Args:
         manifest: of the cache.
         codebooks: layer name -> codebooks, of layers in the form pq.
+        stream: its name in the batch.
         layers: encoder layers to report.
         use_posteriors: also report the CTC posteriors.
         substitute: an online teacher for utterances that the cache lacks, or None.
@@ -32,10 +31,12 @@ class CachedTeacher:
         self,
         manifest: Manifest,
         codebooks: Mapping,
+        stream: str = "teacher",
         layers: Iterable[str] = ("last",),
         use_posteriors: bool = True,
         substitute: Optional[Callable] = None,
     ):
+        self.stream = stream
         self.layers, self.use_posteriors = tuple(layers), use_posteriors
         missing = [name for name in self.layers if name not in manifest.layers]
         missing += ["posteriors"] * (use_posteriors and not manifest.top_k)
@@ -61,19 +62,19 @@ class CachedTeacher:
         """Unpack what the batch brought.
 
         Args:
-            batch: ``teacher`` (B, T, C) and ``teacher_lengths`` (B,); for the
-                substitute also ``speech`` (B, S) and ``speech_lengths`` (B,).
+            batch: the stream (B, T, C) and its ``_lengths`` (B,); for the substitute
+                also ``speech`` (B, S) and ``speech_lengths`` (B,).
 
         Raises:
             ValueError: the batch has no such stream.
             RuntimeError: an utterance is not in the cache and nobody stands in.
         """
-        if STREAM not in batch:
+        if self.stream not in batch:
             raise ValueError(
-                f"the batch has no stream {STREAM!r}, only {sorted(batch)}: add the "
-                "cache to the data (TutorNetTask does)."
+                f"the batch has no stream {self.stream!r}, only {sorted(batch)}: add "
+                "the cache to the data (TutorNetTask does)."
             )
-        matrix, lens = batch[STREAM], batch[f"{STREAM}_lengths"]
+        matrix, lens = batch[self.stream], batch[f"{self.stream}_lengths"]
         streams = unpack(matrix, self.forms)
         outputs = TeacherOutputs(
             lens,

@@ -11,8 +11,10 @@ from espnet_tutornet.tasks.teachers import (
     build_teacher,
     check_teacher_conf,
     refuse_augmentation,
+    streams_of,
 )
 from espnet_tutornet.teacher.cached import CachedTeacher
+from espnet_tutornet.teacher.ensemble import TeacherEnsemble
 from espnet_tutornet.teacher.online import OnlineTeacher
 
 NEEDS = TermNeeds(("last",), ("last",), True)
@@ -44,6 +46,19 @@ def test_a_cache_and_a_model_give_the_two_kinds(files, cache):
     assert isinstance(both.substitute, OnlineTeacher)
 
 
+def test_several_teachers_online_and_cached(files, cache):
+    conf = {"members": {"a": {"cache": cache}, "b": files}, "combine": "best"}
+    check_teacher_conf(conf)
+    ensemble = build_teacher(conf, NEEDS)
+    assert isinstance(ensemble, TeacherEnsemble)
+    first, second = ensemble.members.values()
+    assert isinstance(first, CachedTeacher) and first.stream == "teacher_a"
+    assert isinstance(second, OnlineTeacher) and second.layers == ()
+    assert streams_of(conf) == {"teacher_a": {"cache": cache}}
+    assert streams_of({"cache": cache}) == {"teacher": {"cache": cache}}
+    assert streams_of(files) == {}
+
+
 def test_a_cache_of_another_teacher_is_refused(cache, save_asr, tmp_path):
     other = dict(zip(("config", "model"), map(str, save_asr(tmp_path, 9))))
     with pytest.raises(RuntimeError, match="outputs of another teacher.*stage 8"):
@@ -60,6 +75,8 @@ def test_a_cache_of_another_teacher_is_refused(cache, save_asr, tmp_path):
         ({"cache": "x", "missing": "online"}, r"\['config', 'model'\] missing"),
         ({"cache": "x", "missing": "no"}, r"one of \['error', 'online', 'skip'\]"),
         ({"config": "x", "model": "y", "missing": "skip"}, "but there is no cache"),
+        ({"members": {}, "cache": "x"}, r"unknown keys \['cache'\].*'combine'"),
+        ({"members": {"a": {"config": "x"}}}, r"\['model'\] missing"),
     ],
 )
 def test_a_block_that_names_no_teacher_is_refused(conf, message):
