@@ -4,47 +4,19 @@ import argparse
 import fcntl
 import hashlib
 import re
-import shutil
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import (
-    TYPE_CHECKING,
-    Dict,
-    Iterator,
-    Mapping,
-    Optional,
-    Sequence,
-    Set,
-    Tuple,
-)
-
-from distributed import as_completed
-from tqdm import tqdm
+from typing import Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
 from espnet_tutornet.bin.command import exit_on_error
 from espnet_tutornet.recipe.data_dir import read_two_columns
 from espnet_tutornet.recipe.files import atomic_write
-from espnet_tutornet.teacher.cache import (
-    CODEBOOKS,
-    SHARDS,
-    check_shards,
-    checksum,
-    codebooks_inputs,
-    damage,
-    finish_cache,
-    read_shard,
-    save_codebooks,
-)
-from espnet_tutornet.teacher.cluster import BACKENDS, start_client
+from espnet_tutornet.teacher.cache import check_shards, checksum
+from espnet_tutornet.teacher.cluster import BACKENDS
 from espnet_tutornet.teacher.forms import VALUE_BYTES
-from espnet_tutornet.teacher.manifest import FILE, Manifest, Shard, read_manifest
-
-if TYPE_CHECKING:
-    from espnet_tutornet.teacher.dump import Listener, Part, Source
+from espnet_tutornet.teacher.manifest import read_manifest
 
 WAV_SCP = "wav.scp"
-PER_UTTERANCE = 60  # bytes of headers and index lines an utterance and stream
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -79,54 +51,30 @@ def get_parser() -> argparse.ArgumentParser:
 def main(cmd: Optional[Sequence[str]] = None) -> None:
     """Dump what is missing or damaged; a complete cache is left as it is."""
     args = get_parser().parse_args(cmd)
+    form, codes = parse_form(args.hidden_form)
     args.out_dir.mkdir(parents=True, exist_ok=True)
     with _only_one(args.out_dir):
         lengths = _gather(args.data_dirs, args.out_dir)
         request = _request(args, lengths)
         if _is_complete(args.out_dir, request):
             print(f"{args.out_dir}: {len(lengths)} utterances, nothing to do")
-        else:
-            dump(args, lengths, request)
+            return
+        # here and not above: 8 s of ESPnet, for nothing where there is nothing to do
+        from espnet_tutornet.teacher.dump import Keep, Source, Workers, dump
 
-
-def dump(args: argparse.Namespace, lengths: Mapping[str, int], request: str) -> None:
-    """Plan, forecast, learn codebooks, spread the shards, join them.
-
-    Args:
-        args: of the command.
-        lengths: utterance id -> audio samples.
-        request: see :class:`Manifest`.
-
-    Raises:
-        RuntimeError: the disk cannot hold the forecast.
-        ValueError: an unknown form; audio of another rate than the teacher's.
-    """
-    # here and not above: 8 s of ESPnet, for nothing where there is nothing to do
-    from espnet_tutornet.teacher.dump import Listener, Source, plan_parts
-
-    form, codes = parse_form(args.hidden_form)
-    source = Source(
-        config=args.teacher_config,
-        model=args.teacher_model,
-        wav_scp=str(args.out_dir / WAV_SCP),
-        layers=tuple(args.layers),
-        posteriors=args.top_k > 0,
-        batch_frames=args.batch_frames,
-        ngpu=args.ngpu,
-    )
-    listener = Listener(source, "cuda:0" if args.ngpu else "cpu")
-    _check_fs(args.fs, listener.teacher.fs)
-    plan = listener.manifest(form, codes, args.top_k)
-    codebooks = _codebooks(args.out_dir, listener, plan, lengths)
-    parts = plan_parts(lengths, args.shard_utterances, plan, codebooks)
-    todo = [part for part in parts if not _is_done(args.out_dir, part)]
-    _check_disk(args.out_dir, plan, todo, lengths)
-    (args.out_dir / FILE).unlink(missing_ok=True)  # not a cache until it is complete
-    written = _spread(args, source, plan, todo, lengths)
-    shards = [written.get(p.name) or read_shard(args.out_dir, p.name) for p in parts]
-    _remove_others(args.out_dir, {part.name for part in parts})
-    manifest = finish_cache(args.out_dir, replace(plan, request=request), shards)
-    size = sum(sum(shard.sizes.values()) for shard in shards)
+        source = Source(
+            config=args.teacher_config,
+            model=args.teacher_model,
+            wav_scp=str(args.out_dir / WAV_SCP),
+            layers=tuple(args.layers),
+            posteriors=args.top_k > 0,
+            batch_frames=args.batch_frames,
+            ngpu=args.ngpu,
+        )
+        keep = Keep(form, codes, args.top_k, args.shard_utterances, args.fs)
+        workers = Workers(args.backend, args.nj, args.backend_conf)
+        manifest = dump(args.out_dir, source, keep, lengths, workers, request)
+    size = sum(sum(shard.sizes.values()) for shard in manifest.shards)
     print(
         f"{args.out_dir}: {manifest.utterances} utterances, {manifest.frames} frames, "
         f"{size / 1e6:.1f} MB, {size / manifest.frames:.1f} bytes a frame"
@@ -152,14 +100,6 @@ def parse_form(text: str) -> Tuple[str, int]:
             f"bytes, as pq32, got {text!r}."
         )
     return text, 0
-
-
-def _check_fs(corpus: Optional[int], teacher: Optional[int]) -> None:
-    if None not in (corpus, teacher) and corpus != teacher:
-        raise ValueError(
-            f"the audio is at {corpus} Hz, but the teacher was trained at {teacher} "
-            "Hz. Resample the corpus to the teacher's rate, or bring another teacher."
-        )
 
 
 @contextmanager
@@ -197,16 +137,6 @@ def _gather(data_dirs: Sequence[Path], out_dir: Path) -> Dict[str, int]:
     return lengths
 
 
-def _is_done(directory: Path, part: "Part") -> bool:
-    shard = read_shard(directory, part.name)
-    if shard is None or shard.inputs != part.inputs:
-        return False
-    problem = damage(directory, shard, thorough=True)
-    if problem:
-        print(f"{problem}: shard {part.name} is made again")
-    return problem is None
-
-
 def _request(args: argparse.Namespace, lengths: Mapping[str, int]) -> str:
     """Hash everything that decides what the cache will hold."""
     files = (args.teacher_config, args.teacher_model, args.out_dir / WAV_SCP)
@@ -222,81 +152,6 @@ def _is_complete(directory: Path, request: str) -> bool:
     except (FileNotFoundError, ValueError, RuntimeError):
         return False
     return manifest.request == request
-
-
-def _codebooks(
-    directory: Path, listener: "Listener", plan: Manifest, lengths: Mapping[str, int]
-) -> str:
-    """Learn the codebooks unless those of this plan are there; return their hash."""
-    from espnet_tutornet.teacher.dump import hash_of, sample_codebooks
-
-    if not any(layer["codes"] for layer in plan.layers.values()):
-        return ""
-    inputs = hash_of(plan, sorted(lengths.items()))
-    if codebooks_inputs(directory) != inputs:
-        print(f"{directory}: learning codebooks")
-        save_codebooks(directory, sample_codebooks(listener, plan, lengths), inputs)
-    return checksum(directory / CODEBOOKS)
-
-
-def _check_disk(
-    directory: Path,
-    plan: Manifest,
-    todo: Sequence["Part"],
-    lengths: Mapping[str, int],
-) -> None:
-    utterances = [utt_id for part in todo for utt_id in part.utt_ids]
-    frames = sum(lengths[utt_id] for utt_id in utterances) / plan.frame_shift
-    streams = len(plan.layers) + bool(plan.top_k)
-    per_frame = plan.bytes_per_frame
-    forecast = int(frames * per_frame + len(utterances) * streams * PER_UTTERANCE)
-    free = shutil.disk_usage(directory).free
-    print(
-        f"{directory}: {len(utterances)} of {len(lengths)} utterances to do, "
-        f"{len(todo)} shards, {per_frame:.0f} bytes a frame, about "
-        f"{forecast / 1e6:.1f} MB ({free / 1e6:.0f} MB free)"
-    )
-    if forecast > free:
-        raise RuntimeError(
-            f"{directory}: {forecast / 1e6:.1f} MB are forecast, but only "
-            f"{free / 1e6:.1f} MB are free. Free some, choose another disk, fewer "
-            "bytes (--hidden_form pq16, --top_k 4) or fewer layers."
-        )
-
-
-def _spread(
-    args: argparse.Namespace,
-    source: "Source",
-    plan: Manifest,
-    todo: Sequence["Part"],
-    lengths: Mapping[str, int],
-) -> Dict[str, Shard]:
-    """Run the shards on the workers; return those written."""
-    from espnet_tutornet.teacher.dump import dump_part
-
-    if not todo:
-        return {}
-    total = sum(lengths[utt_id] for part in todo for utt_id in part.utt_ids)
-    written: Dict[str, Shard] = {}
-    with start_client(args.backend, args.nj, args.backend_conf) as client:
-        futures = {}
-        for number, part in enumerate(todo):
-            own = {utt_id: lengths[utt_id] for utt_id in part.utt_ids}
-            task = (str(args.out_dir), source, plan, part, own, number)
-            futures[client.submit(dump_part, *task, pure=False)] = sum(own.values())
-        with tqdm(total=total, unit="sample", unit_scale=True, disable=None) as bar:
-            for future, shard in as_completed(futures, with_results=True):
-                written[shard.name] = shard
-                bar.update(futures[future])
-                if bar.disable:  # a log, not a terminal
-                    print(f"{len(written)} of {len(todo)} shards written")
-    return written
-
-
-def _remove_others(directory: Path, names: Set[str]) -> None:
-    for path in (directory / SHARDS).iterdir():
-        if path.name not in names:
-            shutil.rmtree(path)
 
 
 if __name__ == "__main__":

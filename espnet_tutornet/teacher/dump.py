@@ -1,49 +1,62 @@
-"""Ask a teacher about a whole corpus and keep what it says: planning and one worker."""
+"""Keep what a teacher says of a whole corpus: plan, forecast, spread, join."""
 
 import hashlib
-import random
-from dataclasses import dataclass
-from functools import lru_cache
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
-import numpy as np
-import torch
-from espnet2.train.dataset import ESPnetDataset
-from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
+from distributed import as_completed
+from tqdm import tqdm
 
-from espnet_tutornet.outputs import TeacherOutputs
-from espnet_tutornet.teacher.cache import load_codebooks, write_shard
-from espnet_tutornet.teacher.forms import learn_codebooks
-from espnet_tutornet.teacher.loading import load_config
-from espnet_tutornet.teacher.manifest import Manifest, Shard, fingerprint
-from espnet_tutornet.teacher.online import OnlineTeacher
+from espnet_tutornet.teacher.cache import (
+    CODEBOOKS,
+    SHARDS,
+    checksum,
+    codebooks_inputs,
+    damage,
+    finish_cache,
+    read_shard,
+    save_codebooks,
+)
+from espnet_tutornet.teacher.cluster import start_client
+from espnet_tutornet.teacher.listen import (
+    Listener,
+    Source,
+    dump_shard,
+    sample_codebooks,
+)
+from espnet_tutornet.teacher.manifest import FILE, Manifest, Shard
 
-CODEBOOK_FRAMES = 40_000  # enough for 256 centroids a group
+PER_UTTERANCE = 60  # bytes of headers and index lines an utterance and stream
 
 
 @dataclass(frozen=True)
-class Source:
-    """Whose outputs, of which audio.
+class Keep:
+    """What a cache keeps.
 
     Attributes:
-        config: the teacher's config.yaml.
-        model: its .pth.
-        wav_scp: utterance id and audio file, a line each.
-        layers: encoder layers to keep.
-        posteriors: keep CTC posteriors too.
-        batch_frames: teacher frames of one forward pass, padding included.
-        ngpu: GPUs of this machine to spread the workers over; 0 is CPU.
+        form: of the hidden states: ``two_byte``, ``one_byte`` or ``pq``.
+        codes: bytes a frame in the form pq, else 0.
+        top_k: posteriors a frame; 0: none.
+        shard_utterances: the most in one shard.
+        fs: sampling rate of the audio in Hz, None where it is not known.
     """
 
-    config: str
-    model: str
-    wav_scp: str
-    layers: Tuple[str, ...]
-    posteriors: bool
-    batch_frames: int
-    ngpu: int = 0
+    form: str
+    codes: int
+    top_k: int
+    shard_utterances: int
+    fs: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who does the work: see :func:`start_client`."""
+
+    backend: str = "local"
+    nj: int = 1
+    conf: Optional[Path] = None
 
 
 @dataclass(frozen=True)
@@ -86,155 +99,128 @@ def plan_parts(
     return parts
 
 
-def plan_batches(
-    utt_ids: Sequence[str], lengths: Mapping[str, int], batch_samples: int
-) -> Iterator[List[str]]:
-    """Cut utterances into batches of at most ``batch_samples`` with their padding.
-
-    Example:
-        >>> list(plan_batches(["a", "b", "c"], {"a": 4, "b": 3, "c": 3}, 8))
-        [['a', 'b'], ['c']]
-    """
-    batch: List[str] = []
-    longest = 0
-    for utt_id in utt_ids:
-        longest = max(longest, lengths[utt_id])
-        if batch and longest * (len(batch) + 1) > batch_samples:
-            yield batch
-            batch, longest = [], lengths[utt_id]
-        batch.append(utt_id)
-    if batch:
-        yield batch
-
-
-class Listener:
-    """A loaded teacher and the audio it is asked about.
-
-    Args:
-        source: teacher and audio.
-        device: where the teacher runs.
-    """
-
-    def __init__(self, source: Source, device: str = "cpu"):
-        self.source, self.device = source, device
-        self.teacher = OnlineTeacher.from_files(
-            source.config,
-            source.model,
-            layers=source.layers,
-            use_posteriors=source.posteriors,
-        )
-        self.audio = ESPnetDataset([(source.wav_scp, "speech", "sound")])
-
-    def manifest(self, form: str, codes: int, top_k: int) -> Manifest:
-        """Describe the cache that this teacher would fill.
-
-        Args:
-            form: of all layers.
-            codes: bytes a frame in the form pq, at most one a value; else 0.
-            top_k: posteriors to keep.
-        """
-        teacher = self.teacher
-        config = vars(load_config(self.source.config))
-        return Manifest(
-            fingerprint=fingerprint(config, teacher.model.state_dict()),
-            fs=teacher.fs,
-            frame_shift=teacher.frame_shift,
-            token_list=teacher.token_list,
-            blank_id=teacher.blank_id,
-            layers={
-                name: {"form": form, "width": width, "codes": min(codes, width)}
-                for name, width in teacher.sizes.items()
-                if name in self.source.layers
-            },
-            top_k=min(top_k, len(teacher.token_list)) if self.source.posteriors else 0,
-        )
-
-    def listen(self, utt_ids: Sequence[str]) -> TeacherOutputs:
-        """Ask the teacher about one batch of utterances."""
-        speech = [torch.as_tensor(self.audio[i][1]["speech"]) for i in utt_ids]
-        return self.teacher(
-            {
-                "speech": pad_sequence(speech, batch_first=True).to(self.device),
-                "speech_lengths": torch.tensor([*map(len, speech)]).to(self.device),
-            }
-        )
-
-    def outputs(
-        self, utt_ids: Sequence[str], lengths: Mapping[str, int]
-    ) -> Iterator[Tuple[str, Dict[str, Tensor]]]:
-        """Yield utterance id and stream -> (T, D) or (T, V), without padding."""
-        limit = int(self.source.batch_frames * self.teacher.frame_shift)
-        for batch in plan_batches(utt_ids, lengths, limit):
-            said = self.listen(batch)
-            streams = dict(said.hidden)
-            if said.log_probs is not None:
-                streams["posteriors"] = said.log_probs
-            for row, (utt_id, frames) in enumerate(zip(batch, said.lens.tolist())):
-                yield utt_id, {name: x[row, :frames] for name, x in streams.items()}
-
-
-def sample_codebooks(
-    listener: Listener,
-    manifest: Manifest,
-    lengths: Mapping[str, int],
-    seed: int = 0,
-) -> Dict[str, np.ndarray]:
-    """Learn codebooks from a random part of the corpus.
-
-    Args:
-        listener: teacher and audio.
-        manifest: what the cache will keep.
-        lengths: utterance id -> audio samples.
-        seed: of the choice and the k-means.
-
-    Returns:
-        Layer name -> codebooks.
-    """
-    ids = sorted(lengths)
-    random.Random(seed).shuffle(ids)
-    chosen, samples = [], 0
-    for utt_id in ids:
-        if samples > CODEBOOK_FRAMES * listener.teacher.frame_shift:
-            break
-        chosen.append(utt_id)
-        samples += lengths[utt_id]
-    chosen.sort(key=lambda i: -lengths[i])
-    heard = [streams for _, streams in listener.outputs(chosen, lengths)]
-    return {
-        layer: learn_codebooks(
-            torch.cat([streams[layer] for streams in heard]).cpu().numpy(),
-            manifest.layers[layer]["codes"],
-            seed,
-        )
-        for layer in manifest.layers
-    }
-
-
-@lru_cache(maxsize=1)
-def _listener(source: Source, device: str) -> Listener:
-    return Listener(source, device)
-
-
-def dump_part(
-    directory: str,
+def dump(
+    directory: Path,
     source: Source,
-    manifest: Manifest,
-    part: Part,
+    keep: Keep,
     lengths: Mapping[str, int],
-    worker: int = 0,
-) -> Shard:
-    """Write one shard; a worker process keeps its teacher between shards.
+    workers: Workers = Workers(),
+    request: str = "",
+) -> Manifest:
+    """Write what is missing or damaged, then the manifest.
 
     Args:
         directory: the cache.
         source: teacher and audio.
-        manifest: what the cache keeps.
-        part: the shard.
-        lengths: audio samples of its utterances.
-        worker: number of the worker, which chooses its GPU.
+        keep: what to keep.
+        lengths: utterance id -> audio samples.
+        workers: who does it.
+        request: see :class:`Manifest`.
+
+    Raises:
+        RuntimeError: the disk cannot hold the forecast.
+        ValueError: audio of another rate than the teacher's.
     """
-    device = f"cuda:{worker % source.ngpu}" if source.ngpu else "cpu"
-    listener = _listener(source, device)
-    forms = manifest.forms(load_codebooks(directory))
-    outputs = listener.outputs(part.utt_ids, lengths)
-    return write_shard(Path(directory), part.name, forms, outputs, part.inputs)
+    listener = Listener(source, "cuda:0" if source.ngpu else "cpu")
+    _check_fs(keep.fs, listener.teacher.fs)
+    plan = listener.manifest(keep.form, keep.codes, keep.top_k)
+    codebooks = _codebooks(directory, listener, plan, lengths)
+    parts = plan_parts(lengths, keep.shard_utterances, plan, codebooks)
+    todo = [part for part in parts if not _is_done(directory, part)]
+    _check_disk(directory, plan, todo, lengths)
+    (directory / FILE).unlink(missing_ok=True)  # not a cache until it is complete
+    written = _spread(directory, source, plan, todo, lengths, workers)
+    shards = [written.get(p.name) or read_shard(directory, p.name) for p in parts]
+    _remove_others(directory, {part.name for part in parts})
+    return finish_cache(directory, replace(plan, request=request), shards)
+
+
+def _check_fs(corpus: Optional[int], teacher: Optional[int]) -> None:
+    if None not in (corpus, teacher) and corpus != teacher:
+        raise ValueError(
+            f"the audio is at {corpus} Hz, but the teacher was trained at {teacher} "
+            "Hz. Resample the corpus to the teacher's rate, or bring another teacher."
+        )
+
+
+def _is_done(directory: Path, part: Part) -> bool:
+    shard = read_shard(directory, part.name)
+    if shard is None or shard.inputs != part.inputs:
+        return False
+    problem = damage(directory, shard, thorough=True)
+    if problem:
+        print(f"{problem}: shard {part.name} is made again")
+    return problem is None
+
+
+def _codebooks(
+    directory: Path, listener: Listener, plan: Manifest, lengths: Mapping[str, int]
+) -> str:
+    """Learn the codebooks unless those of this plan are there; return their hash."""
+    if not any(layer["codes"] for layer in plan.layers.values()):
+        return ""
+    inputs = hash_of(plan, sorted(lengths.items()))
+    if codebooks_inputs(directory) != inputs:
+        print(f"{directory}: learning codebooks")
+        save_codebooks(directory, sample_codebooks(listener, plan, lengths), inputs)
+    return checksum(directory / CODEBOOKS)
+
+
+def _check_disk(
+    directory: Path,
+    plan: Manifest,
+    todo: Sequence[Part],
+    lengths: Mapping[str, int],
+) -> None:
+    utterances = [utt_id for part in todo for utt_id in part.utt_ids]
+    frames = sum(lengths[utt_id] for utt_id in utterances) / plan.frame_shift
+    streams = len(plan.layers) + bool(plan.top_k)
+    per_frame = plan.bytes_per_frame
+    forecast = int(frames * per_frame + len(utterances) * streams * PER_UTTERANCE)
+    free = shutil.disk_usage(directory).free
+    print(
+        f"{directory}: {len(utterances)} of {len(lengths)} utterances to do, "
+        f"{len(todo)} shards, {per_frame:.0f} bytes a frame, about "
+        f"{forecast / 1e6:.1f} MB ({free / 1e6:.0f} MB free)"
+    )
+    if forecast > free:
+        raise RuntimeError(
+            f"{directory}: {forecast / 1e6:.1f} MB are forecast, but only "
+            f"{free / 1e6:.1f} MB are free. Free some, choose another disk, fewer "
+            "bytes (--hidden_form pq16, --top_k 4) or fewer layers."
+        )
+
+
+def _spread(
+    directory: Path,
+    source: Source,
+    plan: Manifest,
+    todo: Sequence[Part],
+    lengths: Mapping[str, int],
+    workers: Workers,
+) -> Dict[str, Shard]:
+    """Run the shards on the workers; return those written."""
+    if not todo:
+        return {}
+    total = sum(lengths[utt_id] for part in todo for utt_id in part.utt_ids)
+    written: Dict[str, Shard] = {}
+    with start_client(workers.backend, workers.nj, workers.conf) as client:
+        futures = {}
+        for number, part in enumerate(todo):
+            own = {utt_id: lengths[utt_id] for utt_id in part.utt_ids}
+            what = (part.name, part.utt_ids, part.inputs, own, number)
+            task = (dump_shard, str(directory), source, plan, *what)
+            futures[client.submit(*task, pure=False)] = sum(own.values())
+        with tqdm(total=total, unit="sample", unit_scale=True, disable=None) as bar:
+            for future, shard in as_completed(futures, with_results=True):
+                written[shard.name] = shard
+                bar.update(futures[future])
+                if bar.disable:  # a log, not a terminal
+                    print(f"{len(written)} of {len(todo)} shards written")
+    return written
+
+
+def _remove_others(directory: Path, names: Set[str]) -> None:
+    for path in (directory / SHARDS).iterdir():
+        if path.name not in names:
+            shutil.rmtree(path)
