@@ -14,6 +14,7 @@ from espnet_tutornet.teacher.loading import (
     ParametersMismatch,
     build_filled,
     load_parameters,
+    names_of_202511,
 )
 
 # Where this training read and wrote: nobody else has these paths.
@@ -58,6 +59,7 @@ def export_student(expdir: Path, checkpoint: str) -> Path:
         )
     conf = yaml.safe_load(config_file.read_text(encoding="utf-8"))
     state_dict = student_state_dict(load_parameters(expdir / checkpoint))
+    state_dict = names_of_202511(state_dict)  # the form that either release decodes
     _check_complete(conf, state_dict, expdir / checkpoint)
     for key in LOCAL_KEYS:
         conf.pop(key, None)

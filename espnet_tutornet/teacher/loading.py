@@ -2,6 +2,7 @@
 
 import argparse
 import pickle
+import re
 from pathlib import Path
 from typing import Dict, Optional, Tuple, Union
 
@@ -125,11 +126,36 @@ def build_filled(
             f"{release} configured: {type(error).__name__}: {error}. Install that "
             "release, or bring another teacher."
         ) from None
-    try:
-        model.load_state_dict(state_dict, strict=True)
-    except RuntimeError as error:
-        raise ParametersMismatch(_brief(str(error))) from None
+    problem = _load(model, state_dict)
+    if problem is not None and _load(model, names_of_202511(state_dict)) is not None:
+        raise ParametersMismatch(problem)
     return model
+
+
+def names_of_202511(state_dict: Dict[str, torch.Tensor]) -> Dict[str, torch.Tensor]:
+    """Name parameters as ESPnet 202511 does, which both releases load.
+
+    ESPnet 202611 calls the linear layer after a convolutional input layer
+    ``embed.out`` and reads the older ``embed.out.0`` too; not the other way round.
+
+    Example:
+        >>> list(names_of_202511({"encoder.embed.out.weight": 1, "ctc.out.bias": 2}))
+        ['encoder.embed.out.0.weight', 'ctc.out.bias']
+    """
+    return {
+        re.sub(r"(^|\.)embed\.out\.(weight|bias)$", r"\1embed.out.0.\2", name): value
+        for name, value in state_dict.items()
+    }
+
+
+def _load(model: ESPnetASRModel, state_dict: Dict[str, torch.Tensor]) -> Optional[str]:
+    """Fill ``model`` strictly; return what is wrong, or None."""
+    try:
+        # a copy: ESPnet 202611 renames keys in the dict it is given
+        model.load_state_dict(dict(state_dict), strict=True)
+    except RuntimeError as error:
+        return _brief(str(error))
+    return None
 
 
 def _not_parameters(model_file: Path, got: str) -> ValueError:

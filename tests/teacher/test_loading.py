@@ -4,7 +4,12 @@ import pytest
 import torch
 import yaml
 
-from espnet_tutornet.teacher.loading import load_config, load_model, load_parameters
+from espnet_tutornet.teacher.loading import (
+    load_config,
+    load_model,
+    load_parameters,
+    names_of_202511,
+)
 
 
 class Malicious:
@@ -142,3 +147,16 @@ def test_a_structure_that_this_release_lacks_is_refused(teacher_files, tmp_path)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(conf))
     with pytest.raises(ValueError, match="release 209901 configured.*invented"):
         load_model(tmp_path / "config.yaml", parameters)
+
+
+@pytest.mark.parametrize("place", ["embed.out.0", "embed.out"])
+def test_parameters_named_by_either_release_load(teacher_files, tmp_path, place):
+    """ESPnet 202611 renamed the layer after the convolutions; 202511 must read it."""
+    config, parameters = teacher_files
+    saved = names_of_202511(torch.load(parameters, weights_only=True))
+    assert "encoder.embed.out.0.weight" in saved
+    named = {k.replace("embed.out.0", place): v for k, v in saved.items()}
+    torch.save(named, tmp_path / "model.pth")
+    model, _ = load_model(config, tmp_path / "model.pth")
+    for name, value in names_of_202511(model.state_dict()).items():
+        assert torch.equal(value, saved[name]), name
