@@ -20,7 +20,8 @@ class TutorNetASRModel(ESPnetASRModel):
 
     Without :meth:`set_distillation` it is its parent, parameter names included. With
     it, the adapters live under ``distiller.`` in the state dict; the teacher does not
-    live in the module at all. The student's encoder runs forward once a step.
+    live in the module at all. The student's encoder runs forward once a step. An
+    utterance whose transcript is empty learns from the teacher alone.
     """
 
     def __init__(self, *args, **kwargs):
@@ -121,6 +122,53 @@ class TutorNetASRModel(ESPnetASRModel):
         loss = self.task_weight * task_loss + distillation
         stats = {**stats, **terms, "loss": loss.detach()}
         return force_gatherable((loss, stats, speech.size(0)), speech.device)
+
+    def _calc_ctc_loss(self, encoder_out, encoder_out_lens, ys_pad, ys_pad_lens):
+        given = (encoder_out, encoder_out_lens, ys_pad, ys_pad_lens)
+        return self._of_labelled(super()._calc_ctc_loss, 1, *given)
+
+    def _calc_att_loss(self, encoder_out, encoder_out_lens, ys_pad, ys_pad_lens):
+        given = (encoder_out, encoder_out_lens, ys_pad, ys_pad_lens)
+        return self._of_labelled(super()._calc_att_loss, 3, *given)
+
+    def _calc_transducer_loss(self, encoder_out, encoder_out_lens, labels):
+        if self.distiller is not None and bool((labels == self.ignore_id).all(1).any()):
+            raise ValueError(
+                "an utterance without a transcript reached a transducer student: only "
+                "CTC and attention losses leave such utterances out. Remove it."
+            )
+        return super()._calc_transducer_loss(encoder_out, encoder_out_lens, labels)
+
+    def _of_labelled(
+        self,
+        calculate: Callable,
+        num_stats: int,
+        encoder_out: Tensor,
+        encoder_out_lens: Tensor,
+        ys_pad: Tensor,
+        ys_pad_lens: Tensor,
+    ):
+        """Take the task loss of utterances with a transcript, averaged over all B.
+
+        An utterance without one (``ys_pad_lens`` 0) learns from the teacher alone, and
+        every utterance counts the same wherever it is: its batch divides by B.
+        """
+        labelled = ys_pad_lens > 0
+        if self.distiller is None or bool(labelled.all()):
+            return calculate(encoder_out, encoder_out_lens, ys_pad, ys_pad_lens)
+        if self.distiller.needs_logits:
+            # SKD reads the output layer's first call: let it see all utterances
+            self.ctc.ctc_lo(encoder_out)
+        if not bool(labelled.any()):
+            return (encoder_out.sum() * 0.0, *[None] * num_stats)
+        longest = int(ys_pad_lens.max())
+        loss, *stats = calculate(
+            encoder_out[labelled],
+            encoder_out_lens[labelled],
+            ys_pad[labelled, :longest],
+            ys_pad_lens[labelled],
+        )
+        return (loss * labelled.float().mean(), *stats)
 
 
 def student_state_dict(state_dict: Dict[str, Tensor]) -> Dict[str, Tensor]:

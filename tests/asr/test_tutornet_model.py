@@ -275,3 +275,49 @@ def test_validation_under_no_grad_gives_the_same_stats(distil, batch):
         loss, stats, _ = student(**batch)
     assert torch.equal(loss, student(**batch)[0].detach())
     assert stats["loss_rkd"] > 0
+
+
+def without_text(batch, *rows):
+    """Return the batch with these utterances' transcripts empty."""
+    batch = {name: value.clone() for name, value in batch.items()}
+    for row in rows:
+        batch["text"][row] = -1
+        batch["text_lengths"][row] = 0
+    return batch
+
+
+@pytest.mark.parametrize("hybrid", [False, True])
+def test_an_unlabelled_utterance_learns_from_the_teacher_alone(distil, batch, hybrid):
+    student = distil(hybrid=hybrid).eval()
+    labelled = student(**batch)[1]
+    half = student(**without_text(batch, 1))[1]
+    first = {
+        name: value[:1, :3] if name == "text" else value[:1]
+        for name, value in batch.items()
+    }
+    alone = student(**first)[1]
+    names = ["loss_ctc", "loss_att"] if hybrid else ["loss_ctc"]
+    for name in names:
+        # one utterance of two: its loss, divided by both
+        torch.testing.assert_close(half[name], alone[name] / 2, rtol=1e-3, atol=1e-3)
+    for name in ("loss_rkd", "loss_skd"):
+        torch.testing.assert_close(half[name], labelled[name])
+
+
+def test_without_any_transcript_only_the_teacher_teaches(distil, batch):
+    student = distil()
+    loss, stats, _ = student(**without_text(batch, 0, 1))
+    loss.backward()
+    assert stats["loss_ctc"] == 0.0
+    expected = 2.0 * stats["loss_rkd"] + 0.5 * stats["loss_skd"]
+    torch.testing.assert_close(loss.detach(), expected)
+    assert student.ctc.ctc_lo.weight.grad.any()
+    assert all(p.grad.isfinite().all() for p in student.encoder.parameters())
+
+
+def test_a_stock_model_does_not_leave_out_utterances(build_student, build_asr, batch):
+    """Without a teacher an empty transcript is a target like any other."""
+    student, stock = build_student(3).eval(), build_asr(3)
+    half = without_text(batch, 1)
+    expected = stock(**without_text(batch, 1))[0]
+    assert torch.equal(student(**half)[0], expected)
