@@ -42,8 +42,8 @@ SIZES = {
 TERMS = {"rkd": {}, "skd": {}}
 
 
-def build(task: type, blocks: int, width: int, vocabulary: int) -> torch.nn.Module:
-    """Build a CTC conformer with ESPnet's own parser and task."""
+def build(task: type, blocks: int, width: int, vocabulary: int):
+    """Build a CTC conformer with ESPnet's own parser and task; return it and those."""
     tokens = ["<blank>", "<unk>", *map(str, range(vocabulary - 3)), "<sos/eos>"]
     args = task.get_parser().parse_args(["--output_dir", ".", "--encoder", "conformer"])
     args.token_list = tokens
@@ -65,7 +65,7 @@ def build(task: type, blocks: int, width: int, vocabulary: int) -> torch.nn.Modu
     args.normalize, args.normalize_conf = "utterance_mvn", {}
     args.model_conf = {"ctc_weight": 1.0}
     args.decoder = None
-    return task.build_model(args).train()
+    return task.build_model(args).train(), args
 
 
 def make_batch(batch: int, seconds: float, vocabulary: int) -> Dict[str, torch.Tensor]:
@@ -164,12 +164,12 @@ def main() -> None:
     size["batch"] = options.batch or size["batch"]
     torch.manual_seed(0)
     network = {k: size[k] for k in ("blocks", "width", "vocabulary")}
-    stock = build(ASRTask, **network)
-    student = build(TutorNetTask, **network)
-    tutor = OnlineTeacher(build(ASRTask, **network))
+    stock, _ = build(ASRTask, **network)
+    student, _ = build(TutorNetTask, **network)
+    tutor = OnlineTeacher(build(ASRTask, **network)[0])
     distiller = Distiller(TERMS, probe_model(student).sizes, tutor.sizes, blank_id=0)
     student.set_distillation(distiller, tutor)
-    pupil = build(TutorNetTask, **network)
+    pupil, _ = build(TutorNetTask, **network)
     pupil.set_distillation(copy.deepcopy(distiller), cached_teacher(tutor))
     batch = make_batch(size["batch"], size["seconds"], size["vocabulary"])
     outputs = tutor(batch)
