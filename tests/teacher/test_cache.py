@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from espnet_tutornet.teacher import ark
 from espnet_tutornet.teacher.cache import (
     CacheReader,
     check_shards,
@@ -125,6 +126,23 @@ def test_a_shard_that_fails_leaves_the_old_one(cache):
 
     with pytest.raises(OSError, match="No space"):
         write_shard(cache, "00000", PLAN.forms({}), outputs())
+    assert read_shard(cache, "00000") == before
+    assert damage(cache, before, thorough=True) is None
+    assert [path.name for path in sorted((cache / "shards").iterdir())] == [*SHARDS]
+
+
+def test_a_disk_that_fills_up_while_writing_leaves_the_old_shard(cache, monkeypatch):
+    before = read_shard(cache, "00000")
+    real = ark.write_ark
+
+    def write(path, *args):
+        if path.name == "posteriors.ark":
+            raise OSError(28, "No space left on device")
+        return real(path, *args)
+
+    monkeypatch.setattr(ark, "write_ark", write)
+    with pytest.raises(OSError, match="No space"):
+        write_shard(cache, "00000", PLAN.forms({}), [("u9", say("u9", 2))])
     assert read_shard(cache, "00000") == before
     assert damage(cache, before, thorough=True) is None
     assert [path.name for path in sorted((cache / "shards").iterdir())] == [*SHARDS]

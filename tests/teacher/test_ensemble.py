@@ -15,15 +15,14 @@ class Fixed:
 
     sizes, fs, token_list, blank_id = {"last": 2}, 16000, TOKENS, 0
 
-    def __init__(self, rows, frame_shift=640.0, sure=0.7):
-        self.frame_shift = frame_shift
+    def __init__(self, rows, frame_shift=640.0, sure=0.7, frames=None):
+        self.frame_shift, self.frames = frame_shift, frames or len(rows[0])
         probs = torch.full((len(rows), len(rows[0]), 4), (1 - sure) / 3)
         ids = torch.tensor(rows).unsqueeze(-1)
         self.probs = probs.scatter(-1, ids, sure)
 
     def __call__(self, batch):
-        batch_size, frames = self.probs.shape[:2]
-        lens = torch.full((batch_size,), frames)
+        lens = torch.full((len(self.probs),), self.frames)
         hidden = {"last": self.probs[..., :2]}
         return TeacherOutputs(lens, hidden, self.probs.log(), self.frame_shift)
 
@@ -58,6 +57,22 @@ def test_the_best_of_each_utterance_is_taken_whole(heard):
     one, two = Fixed([RIGHT, WRONG]), Fixed([WRONG, RIGHT], sure=0.4)
     probs = probs_of([one, two], "best", heard)
     torch.testing.assert_close(probs, torch.stack([one.probs[0], two.probs[1]]))
+
+
+def test_a_token_over_several_frames_counts_once(heard):
+    # A A _ _ <space> ... is "A B", A _ A _ <space> ... is "AA B"
+    right = [[1, 1, 0, 0, 2, 2, 3, 3]] * 2
+    wrong = [[1, 0, 1, 0, 2, 2, 3, 3]] * 2
+    one, two = Fixed(wrong), Fixed(right)
+    probs = probs_of([one, two], "best", heard)
+    torch.testing.assert_close(probs, two.probs)
+
+
+def test_padding_is_not_read(heard):
+    right = Fixed([[*RIGHT, 1, 1]] * 2, frames=4)  # "A BA" with its padding
+    wrong = Fixed([[1, 3, 2, 3, 0, 0]] * 2)  # "AB B", one word of two
+    probs = probs_of([wrong, right], "best", heard)
+    torch.testing.assert_close(probs[:, :4], right.probs[:, :4])
 
 
 def test_without_a_transcript_the_first_of_equals_is_the_best(heard):
