@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from espnet_tutornet.outputs import TeacherOutputs
-from espnet_tutornet.teacher.ensemble import TeacherEnsemble
+from espnet_tutornet.teacher.ensemble import TeacherEnsemble, weigh_by_errors
 from espnet_tutornet.teacher.online import OnlineTeacher
 
 TOKENS = ["<blank>", "A", "<space>", "B"]
@@ -51,6 +51,13 @@ def test_weights_fall_with_the_error_of_each_utterance(heard):
     first = (1.0 * one.probs[0] + 0.5 * two.probs[0]) / 1.5
     torch.testing.assert_close(probs[0], first)
     torch.testing.assert_close(probs[1], (one.probs[1] + two.probs[1]) / 2)
+
+
+def test_a_teacher_that_is_all_wrong_keeps_a_little_weight():
+    # a WER above one (insertions), and two that are all wrong
+    weights = weigh_by_errors(torch.tensor([[0.01, 2.0], [1.5, 1.0]]))
+    torch.testing.assert_close(weights[:, 0], torch.tensor([0.99, 0.01]))
+    assert weights[:, 1].tolist() == [0.5, 0.5]
 
 
 def test_the_best_of_each_utterance_is_taken_whole(heard):

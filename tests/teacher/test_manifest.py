@@ -84,4 +84,7 @@ def test_fingerprint_follows_parameters_and_structure():
         fingerprint({**config, "encoder_conf": {"num_blocks": 3}}, parameters),
         fingerprint({**config, "frontend_conf": {"hop_length": 99}}, parameters),
     ]
+    zeros = [torch.zeros(2), torch.zeros(2, dtype=torch.int32)]
+    kinds = [fingerprint(config, {"a": zero}) for zero in zeros]
+    assert kinds[0] != kinds[1]
     assert mine not in others and len(set(others)) == 5
