@@ -132,8 +132,11 @@ def _gather(data_dirs: Sequence[Path], out_dir: Path) -> Dict[str, int]:
         lengths.update((utt_id, int(samples[utt_id])) for utt_id in found)
     if not wavs:
         raise ValueError(f"{data_dirs}: no utterances. Run the earlier stages.")
-    with atomic_write(out_dir / WAV_SCP) as f:
-        f.writelines(f"{utt_id} {wavs[utt_id]}\n" for utt_id in sorted(wavs))
+    lines = "".join(f"{utt_id} {wavs[utt_id]}\n" for utt_id in sorted(wavs))
+    path = out_dir / WAV_SCP
+    if not path.is_file() or path.read_text(encoding="utf-8") != lines:
+        with atomic_write(path) as f:
+            f.write(lines)
     return lengths
 
 

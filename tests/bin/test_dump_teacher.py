@@ -54,15 +54,19 @@ def contents(cache):
     }
 
 
+def mtimes(cache):
+    return {path: (cache / path).stat().st_mtime_ns for path in contents(cache)}
+
+
 def test_all_utterances_are_dumped_and_a_second_time_nothing_is(dump):
     cache, output = dump()
     assert "7 of 7 utterances to do, 3 shards, 36 bytes a frame" in output
     reader = CacheReader(cache)
     assert len(reader) == 7 and reader["train4"].shape == (22, 12 + 6)
-    before = contents(cache)
+    before, times = contents(cache), mtimes(cache)
     _, output = dump()
     assert "7 utterances, nothing to do" in output
-    assert contents(cache) == before
+    assert contents(cache) == before and mtimes(cache) == times
 
 
 def test_workers_side_by_side_write_the_same(dump, tmp_path):
