@@ -115,7 +115,9 @@ def build_filled(
         ParametersMismatch: a key is missing, unexpected or of another shape.
         ValueError: the configuration asks for what this release does not have.
     """
-    known = {**ASRTask.get_default_config(), **vars(args)}
+    # not get_default_config(): that reads the command line of this process
+    defaults = ASRTask.get_parser().parse_args(["--output_dir", "nowhere"])
+    known = {**vars(defaults), **vars(args)}
     known["init"] = None  # all parameters come from the file
     try:
         model = ASRTask.build_model(argparse.Namespace(**known))

@@ -149,6 +149,17 @@ def test_a_structure_that_this_release_lacks_is_refused(teacher_files, tmp_path)
         load_model(tmp_path / "config.yaml", parameters)
 
 
+def test_the_command_line_of_the_process_plays_no_part(
+    teacher_files, tmp_path, monkeypatch
+):
+    config, parameters = teacher_files
+    (tmp_path / "train.yaml").write_text("distill_conf: {}\nencoder: rnn\n")
+    command = ["train", "--config", str(tmp_path / "train.yaml"), "--ngpu", "many"]
+    monkeypatch.setattr("sys.argv", command)
+    model, args = load_model(config, parameters)
+    assert type(model.encoder).__name__ == "ConformerEncoder"
+
+
 @pytest.mark.parametrize("place", ["embed.out.0", "embed.out"])
 def test_parameters_named_by_either_release_load(teacher_files, tmp_path, place):
     """ESPnet 202611 renamed the layer after the convolutions; 202511 must read it."""
