@@ -127,13 +127,15 @@ def add_distillation(
         ValueError: sampling rates that differ, or token lists that differ while
             posteriors are compared.
     """
+    # Teacher and adapters must not shift the random numbers of the training, nor the
+    # teacher those of the adapters: online and cached start alike.
     with torch.random.fork_rng(devices=[]):
-        # teacher and adapters must not shift the random numbers of the training
         needs = term_needs(terms)
         tutor = build_teacher(teacher, needs)
-        check_sampling_rates(fs, tutor.fs)
-        if "skd" in terms:
-            check_token_lists(model.token_list, tutor.token_list)
+    check_sampling_rates(fs, tutor.fs)
+    if "skd" in terms:
+        check_token_lists(model.token_list, tutor.token_list)
+    with torch.random.fork_rng(devices=[]):
         distiller = Distiller(
             terms,
             student_sizes=probe_model(model, needs.student_layers).sizes,

@@ -6,6 +6,7 @@ from espnet2.tasks.abs_task import IteratorOptions
 
 from espnet_tutornet.asr.distiller import TermNeeds
 from espnet_tutornet.bin.dump_teacher import main as dump_teacher
+from espnet_tutornet.tasks.asr_tutornet import TutorNetTask
 from espnet_tutornet.tasks.teachers import (
     add_cache_stream,
     build_teacher,
@@ -180,3 +181,14 @@ def test_both_kinds_say_the_same(files, cache, wav_data):
         torch.testing.assert_close(
             mine[:, :frames], theirs[:, :frames], atol=atol, rtol=0
         )
+
+
+def test_adapters_start_alike_whichever_kind_teaches(files, cache, make_args):
+    adapters = []
+    for teacher in (files, {"cache": cache}):
+        torch.manual_seed(3)
+        conf = {"teacher": teacher, "terms": {"rkd": {}}}
+        model = TutorNetTask.build_model(make_args(distill_conf=conf))
+        adapters.append(model.distiller.state_dict())
+    online, cached = adapters
+    assert online and all(torch.equal(v, cached[k]) for k, v in online.items())
