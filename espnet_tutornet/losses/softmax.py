@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from espnet_tutornet.config import choose
 from espnet_tutornet.losses.masking import frame_dot, utterance_mean
 
+ROWS = 32  # frames scaled at a time: a third temporary of this many, not of (B, T)
+
 
 class _SquaredDistance(torch.autograd.Function):
     """sum_v (softmax(z)_v - q_v)^2 for each frame."""
@@ -64,9 +66,10 @@ def _log_softmax(logits: Tensor, scale: float) -> Tensor:
     if scale == 1.0:
         return torch.log_softmax(logits, dim=-1, dtype=torch.float32)
     log_probs = torch.empty(logits.shape, dtype=torch.float32, device=logits.device)
-    for utterance, out in zip(logits, log_probs):  # (T, V): no third temporary
-        out.copy_(utterance).mul_(scale)
-        out.copy_(torch.log_softmax(out, dim=-1))
+    for utterance, out in zip(logits, log_probs):
+        for rows, kept in zip(utterance.split(ROWS), out.split(ROWS)):
+            kept.copy_(rows).mul_(scale)
+            kept.copy_(torch.log_softmax(kept, dim=-1))
     return log_probs
 
 

@@ -192,14 +192,14 @@ def test_half_inputs_are_computed_in_float32(criterion, temperature, dtype):
 # of (B, T, V) float32: alive at once in forward; in backward, the gradient included
 @pytest.mark.parametrize(
     "criterion, temperature, forward, backward",
-    [("l2", 1.0, 2, 3), ("kl", 1.0, 2, 2), ("kl", 2.0, 2.5, 2)],
+    [("l2", 1.0, 2, 3), ("kl", 1.0, 2, 2), ("kl", 2.0, 2, 2)],
 )
 def test_memory_stays_within_few_temporaries(criterion, temperature, forward, backward):
     torch.manual_seed(0)
-    logits = torch.randn(2, 30, 1000, requires_grad=True)
-    teacher = torch.randn(2, 30, 1000).log_softmax(-1)
+    logits = torch.randn(2, 400, 100, requires_grad=True)
+    teacher = torch.randn(2, 400, 100).log_softmax(-1)
     unit = logits.numel() * 4
-    mask = torch.zeros(2, 30, dtype=torch.bool)
+    mask = torch.zeros(2, 400, dtype=torch.bool)
     with PeakMemory() as memory:
         loss = SoftmaxLoss(criterion, temperature)(logits, teacher, mask)
         assert unit <= memory.peak <= 1.05 * forward * unit
