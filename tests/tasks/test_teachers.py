@@ -1,4 +1,5 @@
 import argparse
+import shutil
 
 import pytest
 import torch
@@ -64,6 +65,17 @@ def test_a_cache_of_another_teacher_is_refused(cache, save_asr, tmp_path):
     other = dict(zip(("config", "model"), map(str, save_asr(tmp_path, 9))))
     with pytest.raises(RuntimeError, match="outputs of another teacher.*stage 8"):
         build_teacher({**other, "cache": cache}, NEEDS)
+
+
+def test_a_flipped_bit_is_found_before_the_training(cache, tmp_path):
+    copy = tmp_path / "cache"
+    shutil.copytree(cache, copy)
+    path = copy / "shards/00000/last.ark"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(RuntimeError, match="00000/last.ark has another checksum"):
+        build_teacher({"cache": str(copy)}, NEEDS)
 
 
 @pytest.mark.parametrize(

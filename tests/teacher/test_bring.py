@@ -14,6 +14,7 @@ import torch
 import yaml
 from espnet2.main_funcs.pack_funcs import pack
 from hub_server import Hub
+from malicious import Malicious
 
 from espnet_tutornet.bin.bring_teacher import main
 from espnet_tutornet.teacher.bring import (
@@ -206,14 +207,6 @@ def test_a_meta_that_points_outside_is_refused(tmp_path):
     (model / "meta.yaml").write_text(yaml.safe_dump(meta))
     with pytest.raises(ValueError, match="secret.pth, which is not in"):
         find_files(model)
-
-
-class Malicious:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return open, (str(self.path), "w")
 
 
 def test_a_pickle_in_a_packed_model_is_not_executed(unpacked, tmp_path):

@@ -1,6 +1,8 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 import yaml
 
@@ -71,3 +73,18 @@ def test_codebooks_of_too_little_audio_are_refused(listener):
     plan = listener.manifest("pq", 4, top_k=2)
     with pytest.raises(ValueError, match="at least 256 frames"):
         sample_codebooks(listener, plan, LENGTHS)
+
+
+def test_codebooks_are_as_large_as_planned_and_of_this_teacher(source, tmp_path):
+    rng = np.random.default_rng(0)
+    wav = tmp_path / "long.wav"
+    soundfile.write(wav, rng.uniform(-0.1, 0.1, 256_000), 16000)  # 16 s, 400 frames
+    (tmp_path / "wav.scp").write_text(f"long {wav}\n")
+    listener = Listener(replace(source, wav_scp=str(tmp_path / "wav.scp")))
+    plan = listener.manifest("pq", 6, top_k=2)
+    books = sample_codebooks(listener, plan, {"long": 256_000})
+    assert list(books) == ["last"] and books["last"].shape == (6, 256, 2)
+    hidden = listener.listen(["long"]).hidden["last"][0]
+    form = plan.forms(books)["last"]
+    read = form.decode(torch.as_tensor(form.encode(hidden)).unsqueeze(0))[0]
+    assert (read - hidden).pow(2).mean() < 0.1 * hidden.var()

@@ -3,6 +3,7 @@ import pickle
 import pytest
 import torch
 import yaml
+from malicious import Malicious
 
 from espnet_tutornet.teacher.loading import (
     load_config,
@@ -10,16 +11,6 @@ from espnet_tutornet.teacher.loading import (
     load_parameters,
     names_of_202511,
 )
-
-
-class Malicious:
-    """A pickle that makes a file when it is loaded carelessly."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return open, (str(self.path), "w")
 
 
 def test_loaded_model_is_complete_frozen_and_in_eval_mode(teacher_files):
