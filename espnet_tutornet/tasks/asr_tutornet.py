@@ -21,7 +21,7 @@ from espnet_tutornet.tasks.teachers import (
     refuse_augmentation,
     streams_of,
 )
-from espnet_tutornet.teacher.loading import sampling_rate
+from espnet_tutornet.teacher.loading import check_sampling_rates, sampling_rate
 
 model_choices.classes["tutornet"] = TutorNetASRModel
 
@@ -132,7 +132,7 @@ def add_distillation(
     with torch.random.fork_rng(devices=[]):
         needs = term_needs(terms)
         tutor = build_teacher(teacher, needs)
-    check_sampling_rates(fs, tutor.fs)
+    check_sampling_rates("the student's frontend_conf says fs:", fs, tutor.fs)
     if "skd" in terms:
         check_token_lists(model.token_list, tutor.token_list)
     with torch.random.fork_rng(devices=[]):
@@ -143,20 +143,6 @@ def add_distillation(
             blank_id=tutor.blank_id,
         )
     model.set_distillation(distiller, tutor, task_weight)
-
-
-def check_sampling_rates(student: Optional[int], teacher: Optional[int]) -> None:
-    """Refuse a teacher that was trained on audio of another rate.
-
-    Raises:
-        ValueError: both rates are known and differ.
-    """
-    if None not in (student, teacher) and student != teacher:
-        raise ValueError(
-            "teacher and student hear the same audio, but the teacher was trained at "
-            f"{teacher} Hz and the student's frontend_conf says fs: {student}. "
-            "Resample the corpus to the teacher's rate, or bring another teacher."
-        )
 
 
 def check_token_lists(student: Sequence[str], teacher: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from espnet2.train.dataset import DATA_TYPES
 from espnet_tutornet.asr.distiller import TermNeeds
 from espnet_tutornet.config import check_keys, choose
 from espnet_tutornet.recipe.files import atomic_write
-from espnet_tutornet.teacher.cache import CacheReader, check_shards
+from espnet_tutornet.teacher.cache import CacheReader, check_shards, load_codebooks
 from espnet_tutornet.teacher.cached import CachedTeacher
 from espnet_tutornet.teacher.ensemble import TeacherEnsemble
 from espnet_tutornet.teacher.loading import load_config, load_parameters
@@ -106,8 +106,9 @@ def build_teacher(conf: Mapping[str, Any], needs: TermNeeds, stream: str = "teac
     substitute = None
     if conf.get("missing") == "online":
         substitute = OnlineTeacher.from_files(**files, **given)
-    return CachedTeacher.from_dir(
-        conf["cache"], substitute=substitute, stream=stream, **given
+    codebooks = load_codebooks(conf["cache"])
+    return CachedTeacher(
+        manifest, codebooks, stream=stream, substitute=substitute, **given
     )
 
 

@@ -1,15 +1,13 @@
 """A teacher that spoke before: its outputs come from a cache with the batch."""
 
-from pathlib import Path
-from typing import Callable, Iterable, Mapping, Optional, Union
+from typing import Callable, Iterable, Mapping, Optional
 
 import torch
 from torch import Tensor
 
 from espnet_tutornet.outputs import TeacherOutputs
-from espnet_tutornet.teacher.cache import load_codebooks
 from espnet_tutornet.teacher.forms import unpack
-from espnet_tutornet.teacher.manifest import Manifest, read_manifest
+from espnet_tutornet.teacher.manifest import Manifest
 
 
 class CachedTeacher:
@@ -51,11 +49,6 @@ class CachedTeacher:
         self.frame_shift, self.fs = manifest.frame_shift, manifest.fs
         self.token_list, self.blank_id = manifest.token_list, manifest.blank_id
         self.substitute = substitute
-
-    @classmethod
-    def from_dir(cls, directory: Union[str, Path], **kwargs) -> "CachedTeacher":
-        """Read manifest and codebooks of the cache ``directory``."""
-        return cls(read_manifest(directory), load_codebooks(directory), **kwargs)
 
     @torch.no_grad()
     def __call__(self, batch: Mapping[str, Tensor]) -> TeacherOutputs:

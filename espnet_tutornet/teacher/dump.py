@@ -26,6 +26,7 @@ from espnet_tutornet.teacher.listen import (
     dump_shard,
     sample_codebooks,
 )
+from espnet_tutornet.teacher.loading import check_sampling_rates
 from espnet_tutornet.teacher.manifest import FILE, Manifest, Shard
 
 PER_UTTERANCE = 60  # bytes of headers and index lines an utterance and stream
@@ -122,7 +123,7 @@ def dump(
         ValueError: audio of another rate than the teacher's.
     """
     listener = Listener(source, "cuda:0" if source.ngpu else "cpu")
-    _check_fs(keep.fs, listener.teacher.fs)
+    check_sampling_rates("the corpus is at", keep.fs, listener.teacher.fs)
     plan = listener.manifest(keep.form, keep.codes, keep.top_k)
     codebooks = _codebooks(directory, listener, plan, lengths)
     parts = plan_parts(lengths, keep.shard_utterances, plan, codebooks)
@@ -133,14 +134,6 @@ def dump(
     shards = [written.get(p.name) or read_shard(directory, p.name) for p in parts]
     _remove_others(directory, {part.name for part in parts})
     return finish_cache(directory, replace(plan, request=request), shards)
-
-
-def _check_fs(corpus: Optional[int], teacher: Optional[int]) -> None:
-    if None not in (corpus, teacher) and corpus != teacher:
-        raise ValueError(
-            f"the audio is at {corpus} Hz, but the teacher was trained at {teacher} "
-            "Hz. Resample the corpus to the teacher's rate, or bring another teacher."
-        )
 
 
 def _is_done(directory: Path, part: Part) -> bool:

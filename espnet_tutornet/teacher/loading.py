@@ -183,6 +183,25 @@ def sampling_rate(args: argparse.Namespace) -> Optional[int]:
     return parse_size(fs) if isinstance(fs, str) else fs
 
 
+def check_sampling_rates(whose: str, fs: Optional[int], teacher: Optional[int]) -> None:
+    """Refuse a teacher that was trained on audio of another rate.
+
+    Args:
+        whose: what has the rate ``fs``, in words that the number follows.
+        fs: rate of the student or of the corpus in Hz, None where it is not known.
+        teacher: rate of the teacher in Hz, None where it is not known.
+
+    Raises:
+        ValueError: both rates are known and differ.
+    """
+    if None not in (fs, teacher) and fs != teacher:
+        raise ValueError(
+            "teacher and student hear the same audio, but the teacher was trained at "
+            f"{teacher} Hz and {whose} {fs}. Resample the corpus to the teacher's "
+            "rate, or bring another teacher."
+        )
+
+
 def _brief(message: str, limit: int = 400) -> str:
     text = " ".join(message.split())
     return text if len(text) <= limit else text[:limit] + " ..."

@@ -110,15 +110,6 @@ class Manifest:
         """Return what is kept, without what was written: equal for equal contents."""
         return replace(self, shards=[], request="")
 
-    def differences(self, other: "Manifest") -> List[str]:
-        """Name what differs between the plans of two caches."""
-        mine, theirs = asdict(self.plan()), asdict(other.plan())
-        return [
-            f"{key}: {_brief(mine[key])} and {_brief(theirs[key])}"
-            for key in mine
-            if mine[key] != theirs[key]
-        ]
-
     def write(self, directory: Union[str, Path]) -> None:
         """Write ``manifest.json`` into ``directory``."""
         with atomic_write(Path(directory) / FILE) as f:
@@ -182,8 +173,3 @@ def fingerprint(
             json.dumps([block, config.get(block), conf], sort_keys=True).encode()
         )
     return sha.hexdigest()
-
-
-def _brief(value: Any, limit: int = 80) -> str:
-    text = repr(value)
-    return text if len(text) <= limit else text[:limit] + " ..."

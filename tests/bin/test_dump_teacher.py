@@ -163,6 +163,12 @@ def test_an_utterance_in_two_directories_is_refused(dump, capsys, data_dirs):
     assert "'train0'" in message and "another of --data_dirs" in message
 
 
+def test_audio_of_another_rate_than_the_teachers_is_refused(dump, capsys):
+    message = refused(dump, capsys, "--fs", "8000")
+    assert "trained at 16000 Hz and the corpus is at 8000" in message
+    assert "7 utterances" in dump("--fs", "16000")[1]
+
+
 def test_codebooks_of_too_little_audio_are_refused(dump, capsys):
     message = refused(dump, capsys, "--hidden_form", "pq4")
     assert "at least 256 frames" in message

@@ -65,12 +65,6 @@ def test_another_format_is_refused(tmp_path):
         read_manifest(tmp_path)
 
 
-def test_differences_are_named():
-    other = replace(PLAN, fs=16000, top_k=4, shards=SHARDS)
-    assert PLAN.differences(replace(PLAN, shards=SHARDS)) == []
-    assert PLAN.differences(other) == ["fs: 8000 and 16000", "top_k: 3 and 4"]
-
-
 def test_fingerprint_follows_parameters_and_structure():
     config = {"encoder": "conformer", "encoder_conf": {"num_blocks": 2}}
     parameters = {"a": torch.ones(2), "b": torch.tensor(3)}
