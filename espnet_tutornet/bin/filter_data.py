@@ -25,7 +25,13 @@ def get_parser() -> argparse.ArgumentParser:
         "was removed, here and before.",
     )
     parser.add_argument(
-        "--data_dirs", required=True, nargs="+", help="Data directories to join"
+        "--data_dirs", nargs="*", default=[], help="Data directories to join"
+    )
+    parser.add_argument(
+        "--unlabelled_dirs",
+        nargs="*",
+        default=[],
+        help="Further ones, with utterances that have no transcript",
     )
     parser.add_argument("--out_dir", required=True, help="To write; may be read too")
     group = parser.add_argument_group("duration")
@@ -51,9 +57,12 @@ def main(cmd: Optional[Sequence[str]] = None) -> None:
     args = parser.parse_args(cmd)
     _check(parser, args)
     kept = [utt for path in args.data_dirs for utt in read_data_dir(path)]
+    for path in args.unlabelled_dirs:
+        kept += read_data_dir(path, needs_text=False)
+    data_dirs = [*args.data_dirs, *args.unlabelled_dirs]
     rows = [
         row
-        for data_dir in args.data_dirs
+        for data_dir in data_dirs
         for row in read_removed(Path(data_dir) / "removed.tsv")
     ]
     removed = []
@@ -70,16 +79,19 @@ def main(cmd: Optional[Sequence[str]] = None) -> None:
     summary = ", ".join(f"{count} {reason}" for reason, count in counts.items())
     if not kept:
         raise ValueError(
-            f"{', '.join(args.data_dirs)}: every utterance would be removed "
+            f"{', '.join(data_dirs)}: every utterance would be removed "
             f"({summary}). Check the limits and the sampling rate."
         )
-    write_data_dir(args.out_dir, kept, {"removed.tsv": format_removed(rows + removed)})
+    extra = {"removed.tsv": format_removed(rows + removed)}
+    write_data_dir(args.out_dir, kept, extra, needs_text=not args.unlabelled_dirs)
     print(
         f"{args.out_dir}: kept {len(kept)}, removed {len(removed)} ({summary or '-'})"
     )
 
 
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    if not (args.data_dirs or args.unlabelled_dirs):
+        parser.error("give --data_dirs, --unlabelled_dirs, or both")
     durations = args.min_wav_duration is not None or args.max_wav_duration is not None
     if durations != (args.fs is not None):
         parser.error("--fs goes with --min_wav_duration or --max_wav_duration")

@@ -4,6 +4,7 @@ What depends on the corpus is left open in the files and put in here:
 
 - ``scheduler_conf: {max_steps: auto}``: the optimizer steps of the training, for
   batches of ``batch_size`` utterances. A scheduler that ends with it needs them.
+- ``num_iters_per_epoch``, where an epoch is to last as long as with another set.
 - ``frontend_conf: {fs: auto, n_fft: 32ms, hop_length: 10ms}``: the sampling rate, and
   durations in samples.
 """
@@ -34,26 +35,43 @@ def merge(below: dict, above: dict) -> dict:
     return merged
 
 
-def count_steps(conf: dict, num_utts: int) -> int:
-    """Count the optimizer steps of a training, as ESPnet's batch samplers do.
+def count_batches(conf: dict, num_utts: int, wanted_for: str) -> int:
+    """Count the batches of an epoch, as ESPnet's batch samplers do.
 
     Args:
-        conf: configuration with ``max_epoch``, ``batch_type``, ``batch_size``.
+        conf: configuration with ``batch_type`` and ``batch_size``, or with
+            ``num_iters_per_epoch``.
         num_utts: training utterances.
+        wanted_for: what the error is about.
 
     Raises:
         ValueError: the batches are not counted in utterances, or a key is missing.
     """
+    if conf.get("num_iters_per_epoch") is not None:
+        return conf["num_iters_per_epoch"]
     batch_type = conf.get("batch_type", "folded")
-    if batch_type not in COUNTABLE:
+    if batch_type not in COUNTABLE or "batch_size" not in conf:
         raise ValueError(
-            f"max_steps: auto needs batch_type sorted or unsorted, got {batch_type}. "
-            "Write the number of steps instead."
+            f"{wanted_for} needs batch_type sorted or unsorted and a batch_size, got "
+            f"{batch_type} and {conf.get('batch_size')}. Write num_iters_per_epoch, "
+            "the batches of an epoch, instead."
         )
-    missing = [key for key in ("max_epoch", "batch_size") if key not in conf]
-    if missing:
-        raise ValueError(f"max_steps: auto needs {missing} in the configuration.")
-    batches = max(num_utts // conf["batch_size"], 1)
+    return max(num_utts // conf["batch_size"], 1)
+
+
+def count_steps(conf: dict, num_utts: int) -> int:
+    """Count the optimizer steps of a training.
+
+    Args:
+        conf: as in :func:`count_batches`, and ``max_epoch``.
+        num_utts: training utterances.
+
+    Raises:
+        ValueError: the batches cannot be counted, or ``max_epoch`` is missing.
+    """
+    if "max_epoch" not in conf:
+        raise ValueError("max_steps: auto needs max_epoch in the configuration.")
+    batches = count_batches(conf, num_utts, "max_steps: auto")
     return conf["max_epoch"] * (batches // conf.get("accum_grad", 1))
 
 
@@ -95,6 +113,11 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--train_text", type=Path, required=True, help="A line an utterance"
     )
+    parser.add_argument(
+        "--epoch_text",
+        type=Path,
+        help="An epoch lasts as many batches as one of these utterances would",
+    )
     return parser
 
 
@@ -114,13 +137,21 @@ def main(cmd=None) -> None:
         merged["max_epoch"] = args.max_epoch
     if "frontend_conf" in merged:
         merged["frontend_conf"] = fill_frontend(merged["frontend_conf"], args.fs)
+    if args.epoch_text is not None:
+        num_utts = _count_lines(args.epoch_text)
+        batches = count_batches(merged, num_utts, f"--epoch_text {args.epoch_text}")
+        merged["num_iters_per_epoch"] = batches
     scheduler_conf = merged.get("scheduler_conf", {})
     if scheduler_conf.get("max_steps") == "auto":
-        num_utts = len(args.train_text.read_text(encoding="utf-8").splitlines())
+        num_utts = _count_lines(args.train_text)
         scheduler_conf["max_steps"] = count_steps(merged, num_utts)
     with atomic_write(args.out) as f:
         print(f"# {' + '.join(str(path) for path in args.inputs)}", file=f)
         yaml.safe_dump(merged, f, sort_keys=False)
+
+
+def _count_lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
 
 
 if __name__ == "__main__":

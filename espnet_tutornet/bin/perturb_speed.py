@@ -24,6 +24,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out_dir", required=True, help="Data directory to write")
     parser.add_argument("--factors", default="0.9 1.0 1.1", help="Speeds, one string")
     parser.add_argument("--nj", type=int, default=1, help="Number of threads")
+    parser.add_argument(
+        "--unlabelled", action="store_true", help="Transcripts may be missing"
+    )
     return parser
 
 
@@ -36,10 +39,10 @@ def main(cmd: Optional[Sequence[str]] = None) -> None:
     if out_dir.resolve() == Path(args.data_dir).resolve():
         raise ValueError(f"{out_dir}: out_dir must differ from data_dir.")
     check_replaceable(out_dir, "wav.scp")
-    utterances = read_data_dir(args.data_dir)
+    utterances = read_data_dir(args.data_dir, needs_text=not args.unlabelled)
     audio_dir = out_dir.with_name(f"{out_dir.name}_audio")
     perturbed = perturb_speed(utterances, factors, audio_dir, args.nj)
-    write_data_dir(out_dir, perturbed)
+    write_data_dir(out_dir, perturbed, needs_text=not args.unlabelled)
     print(f"{out_dir}: {len(perturbed)} utterances at speeds {' '.join(factors)}")
 
 

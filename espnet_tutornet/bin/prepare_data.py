@@ -19,6 +19,12 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--corpus_dir", required=True, help="Holds the splits")
     parser.add_argument("--splits", required=True, nargs="+", help="train-clean ...")
+    parser.add_argument(
+        "--unlabelled_splits",
+        nargs="*",
+        default=[],
+        help="Audio without transcripts: <out_dir>/<split>_unlabelled",
+    )
     parser.add_argument("--out_dir", default="data", help="Gets a directory a split")
     parser.add_argument(
         "--fs",
@@ -34,12 +40,15 @@ def main(cmd: Optional[Sequence[str]] = None) -> None:
     """Read all splits, and write them once all are sound."""
     args = get_parser().parse_args(cmd)
     out_dir, fs, data = Path(args.out_dir), args.fs, {}
-    for split in args.splits:
-        path = out_dir / split.replace("-", "_")
-        check_replaceable(path, "wav.scp")
-        data[path], fs = read_split(args.corpus_dir, split, fs)
-    for path, utterances in data.items():
-        write_data_dir(path, utterances)
+    wanted = [(split, True) for split in args.splits]
+    wanted += [(split, False) for split in args.unlabelled_splits]
+    for split, needs_text in wanted:
+        name = split.replace("-", "_") + ("" if needs_text else "_unlabelled")
+        check_replaceable(out_dir / name, "wav.scp")
+        utterances, fs = read_split(args.corpus_dir, split, fs, needs_text)
+        data[out_dir / name] = utterances, needs_text
+    for path, (utterances, needs_text) in data.items():
+        write_data_dir(path, utterances, needs_text=needs_text)
         speakers = len({utt.speaker for utt in utterances})
         hours = sum(utt.num_samples for utt in utterances) / fs / 3600
         print(

@@ -20,7 +20,7 @@ class Utterance:
         speaker: a prefix of ``utt_id``, so that both sort alike.
         wav: path of the audio file, absolute or relative to the working directory.
         num_samples: length of the audio.
-        text: transcript.
+        text: transcript; empty where there is none.
     """
 
     utt_id: str
@@ -71,11 +71,13 @@ def read_two_columns(path: Union[str, Path]) -> Dict[str, str]:
     return columns
 
 
-def read_data_dir(path: Union[str, Path]) -> List[Utterance]:
+def read_data_dir(path: Union[str, Path], needs_text: bool = True) -> List[Utterance]:
     """Read and check a data directory.
 
     Args:
         path: directory with wav.scp, text, utt2spk and utt2num_samples.
+        needs_text: whether every utterance must have a transcript; if not, ``text``
+            may have empty ones, or not be there.
 
     Returns:
         The utterances, sorted by id.
@@ -86,7 +88,9 @@ def read_data_dir(path: Union[str, Path]) -> List[Utterance]:
             twice, a pipe, an empty transcript, or a length that is no number.
     """
     path = Path(path)
-    files = {name: read_two_columns(path / name) for name in FILES}
+    names = [n for n in FILES if n != "text" or needs_text or (path / n).exists()]
+    files = {name: read_two_columns(path / name) for name in names}
+    files.setdefault("text", dict.fromkeys(files["wav.scp"], ""))
     _check_ids(path, files)
     wavs, texts, speakers, lengths = (files[name] for name in FILES)
     pipes = [utt_id for utt_id, wav in wavs.items() if wav.endswith("|")]
@@ -104,7 +108,8 @@ def read_data_dir(path: Union[str, Path]) -> List[Utterance]:
     utterances = [
         Utterance(i, speakers[i], wavs[i], int(lengths[i]), texts[i]) for i in wavs
     ]
-    _check_texts(f"{path}/text", utterances)
+    if needs_text:
+        _check_texts(f"{path}/text", utterances)
     return utterances
 
 
@@ -112,6 +117,7 @@ def write_data_dir(
     path: Union[str, Path],
     utterances: Iterable[Utterance],
     extra: Optional[Mapping[str, str]] = None,
+    needs_text: bool = True,
 ) -> None:
     """Write a data directory, with spk2utt, in place of an older one.
 
@@ -119,6 +125,8 @@ def write_data_dir(
         path: directory to write.
         utterances: in any order; written sorted by id.
         extra: further files, name -> content.
+        needs_text: whether every utterance must have a transcript; if not, ``text``
+            has lines that are an id alone.
 
     Raises:
         ValueError: no utterances, an id twice, an empty transcript, or ``path``
@@ -134,7 +142,8 @@ def write_data_dir(
         a.utt_id for a, b in zip(utterances, utterances[1:]) if a.utt_id == b.utt_id
     ]
     raise_problems(f"{path}: ids come twice", twice)
-    _check_texts(str(path), utterances)
+    if needs_text:
+        _check_texts(str(path), utterances)
     by_speaker = defaultdict(list)
     for utt in utterances:
         by_speaker[utt.speaker].append(utt.utt_id)
@@ -172,7 +181,7 @@ def check_replaceable(path: Union[str, Path], marker: str) -> None:
 
 def _write(path: Path, columns: Mapping) -> None:
     with path.open("w", encoding="utf-8") as f:
-        f.writelines(f"{key} {value}\n" for key, value in columns.items())
+        f.writelines(f"{key} {value}".rstrip() + "\n" for key, value in columns.items())
 
 
 def _check_ids(path: Path, files: Mapping[str, Mapping[str, str]]) -> None:

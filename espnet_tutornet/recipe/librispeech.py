@@ -28,16 +28,21 @@ def list_splits(corpus_dir: Union[str, Path]) -> List[str]:
 
 
 def read_split(
-    corpus_dir: Union[str, Path], split: str, fs: Optional[int] = None
+    corpus_dir: Union[str, Path],
+    split: str,
+    fs: Optional[int] = None,
+    needs_text: bool = True,
 ) -> Tuple[List[Utterance], int]:
     """Read ``<split>/<speaker>/<chapter>/<speaker>-<chapter>-<utt>.{flac,ogg,wav}``.
 
-    Transcripts come from ``<speaker>-<chapter>.trans.txt`` beside the audio.
+    Transcripts come from ``<speaker>-<chapter>.trans.txt`` beside the audio; without
+    ``needs_text`` such files are not opened, and every transcript is empty.
 
     Args:
         corpus_dir: directory that holds the splits.
         split: its name, for example ``train-clean``.
         fs: sampling rate that every file must have; None takes that of the first.
+        needs_text: whether to read transcripts.
 
     Returns:
         The utterances sorted by id, and the sampling rate.
@@ -56,9 +61,11 @@ def read_split(
             f"{corpus_dir}: no split {split!r}; it has: {', '.join(splits) or 'none'}"
         )
     split_dir = Path(corpus_dir) / split
-    texts, problems = _read_transcripts(split_dir)
-    audio, more = _find_audio(split_dir)
-    problems += more
+    audio, problems = _find_audio(split_dir)
+    texts = dict.fromkeys(audio, "")
+    if needs_text:
+        texts, more = _read_transcripts(split_dir)
+        problems = more + problems
     problems += [f"{i}: a transcript without audio" for i in texts if i not in audio]
     problems += [f"{p}: no transcript line" for i, p in audio.items() if i not in texts]
     raise_problems(f"{split_dir}: transcripts and audio do not fit", problems)

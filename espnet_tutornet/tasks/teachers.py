@@ -11,7 +11,7 @@ from espnet2.train.dataset import DATA_TYPES
 from espnet_tutornet.asr.distiller import TermNeeds
 from espnet_tutornet.config import check_keys, choose
 from espnet_tutornet.recipe.files import atomic_write
-from espnet_tutornet.teacher.cache import CacheReader, check_shards, load_codebooks
+from espnet_tutornet.teacher.cache import check_shards, load_codebooks, open_cache
 from espnet_tutornet.teacher.cached import CachedTeacher
 from espnet_tutornet.teacher.ensemble import TeacherEnsemble
 from espnet_tutornet.teacher.loading import load_config, load_parameters
@@ -23,7 +23,7 @@ ENSEMBLE_KEYS = ("members", "combine")
 MISSING = dict.fromkeys(("error", "skip", "online"))
 DATA_TYPE = "tutornet_cache"
 DATA_TYPES[DATA_TYPE] = dict(
-    func=CacheReader,
+    func=open_cache,
     kwargs=[],
     help="Teacher outputs, a directory that espnet_tutornet.bin.dump_teacher wrote.",
 )
@@ -98,7 +98,13 @@ def build_teacher(conf: Mapping[str, Any], needs: TermNeeds, stream: str = "teac
     given = dict(layers=needs.teacher_layers, use_posteriors=needs.posteriors)
     files = {key: conf[key] for key in ("config", "model") if key in conf}
     if "cache" not in conf:
-        return OnlineTeacher.from_files(**files, **given)
+        return OnlineTeacher.from_files(**files, **given, use_decoder=needs.decoder)
+    if needs.decoder:
+        raise ValueError(
+            f"{conf['cache']} keeps no posteriors of the attention decoder, which the "
+            "term decoder reads. Ask the teacher online (run.sh --teacher_outputs "
+            "online), or remove the term."
+        )
     manifest = read_manifest(conf["cache"])
     check_shards(conf["cache"], manifest, thorough=True)
     if files:
@@ -149,7 +155,7 @@ def add_cache_stream(
     Raises:
         ValueError: the cache lacks utterances and ``missing`` is ``error``.
     """
-    known = CacheReader(conf["cache"])
+    known = open_cache(conf["cache"])
     shapes = [Path(path).read_text(encoding="utf-8") for path in options.shape_files]
     absent = [i for i in _ids(shapes[0]) if i not in known] if shapes else []
     shape_files = list(options.shape_files)

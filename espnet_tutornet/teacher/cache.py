@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Dict, Iterable, Iterator, List, Optional, Tuple, Union
 from zipfile import BadZipFile
@@ -22,7 +23,7 @@ from torch import Tensor
 from espnet_tutornet.recipe.files import atomic_dir, atomic_write
 from espnet_tutornet.teacher import ark
 from espnet_tutornet.teacher.forms import total_columns
-from espnet_tutornet.teacher.manifest import Manifest, Shard, read_manifest
+from espnet_tutornet.teacher.manifest import FILE, Manifest, Shard, read_manifest
 
 CODEBOOKS = "codebooks.npz"
 INPUTS = "made from"  # its key beside the layers in the file of codebooks
@@ -223,6 +224,22 @@ class CacheReader(Mapping):
             for archives, offset in zip(self._archives.values(), offsets)
         ]
         return np.concatenate(matrices, axis=1)
+
+
+def open_cache(directory: Union[str, Path]) -> CacheReader:
+    """Return the reader of a cache; one for all who ask in this process.
+
+    A training reads its index once, and not for each of its data sets. A cache that
+    was written anew since gets a new reader.
+    """
+    manifest = Path(directory) / FILE
+    written = checksum(manifest) if manifest.is_file() else ""
+    return _open(str(directory), written)
+
+
+@lru_cache(maxsize=4)
+def _open(directory: str, written: str) -> CacheReader:
+    return CacheReader(directory)
 
 
 def check_shards(

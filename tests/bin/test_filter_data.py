@@ -69,6 +69,33 @@ def test_bpe_targets_are_counted_in_pieces(data):
     assert "dense ABABABABAB\n" in files["text"]
 
 
+def test_utterances_without_transcripts_are_joined_and_kept(data):
+    utts = [Utterance("mute", "s", "w", 8000, ""), Utterance("n", "s", "w", 9, "")]
+    write_data_dir(data / "audio", utts, needs_text=False)
+    more = ["--unlabelled_dirs", f"{data}/audio"]
+    files = _run(data, "data", *more, *DURATION)
+    assert files["text"] == "dense ABABABABAB\ngood AB\nmute\n"
+    assert "n\tshorter_than_min_wav_duration\t0.001\n" in files["removed.tsv"]
+    main(
+        ["--unlabelled_dirs", f"{data}/dump", "--out_dir", f"{data}/dump", *_ctc(data)]
+    )
+    assert (data / "dump/text").read_text() == "good AB\nmute\n"
+    assert len((data / "dump/removed.tsv").read_text().splitlines()) == 5
+
+
+def test_a_labelled_directory_must_have_transcripts(data, capsys):
+    write_data_dir(data / "audio", [Utterance("m", "s", "w", 8000, "")], None, False)
+    with pytest.raises(SystemExit, match="1"):
+        _run(data, "audio", *DURATION)
+    assert "empty transcripts; remove these utterances" in capsys.readouterr().err
+
+
+def test_no_directory_is_refused(data, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["--out_dir", f"{data}/dump", *DURATION])
+    assert "give --data_dirs, --unlabelled_dirs, or both" in capsys.readouterr().err
+
+
 def test_nothing_left_is_an_error_and_keeps_the_old(data, capsys):
     before = _run(data, "data", *DURATION)
     with pytest.raises(SystemExit, match="1"):

@@ -83,6 +83,8 @@ def test_merge_leaves_its_arguments_alone():
         (dict(batch_size=4), 11, 2 * 2),
         (dict(batch_size=4), 3, 2 * 1),
         (dict(batch_size=4, accum_grad=2), 20, 2 * 2),
+        (dict(batch_size=4, num_iters_per_epoch=7), 20, 2 * 7),
+        (dict(batch_type="numel", num_iters_per_epoch=9), 20, 2 * 9),
     ],
 )
 def test_steps_are_counted_as_espnet_runs_them(conf, num_utts, steps):
@@ -106,16 +108,35 @@ def test_batches_agree_with_espnets_sampler(tmp_path):
     [
         (
             dict(batch_type="numel", batch_size=4, max_epoch=1),
-            "sorted or unsorted, got",
+            "batch_size, got numel and 4",
         ),
         (dict(batch_size=4, max_epoch=1), "got folded"),
-        (dict(batch_type="sorted", batch_size=4), r"needs \['max_epoch'\]"),
-        (dict(batch_type="sorted", max_epoch=1), r"needs \['batch_size'\]"),
+        (dict(batch_type="sorted", batch_size=4), "auto needs max_epoch"),
+        (dict(batch_type="sorted", max_epoch=1), "got sorted and None"),
     ],
 )
 def test_steps_that_cannot_be_counted_are_refused(conf, message):
     with pytest.raises(ValueError, match=message):
         count_steps(conf, 8)
+
+
+def test_an_epoch_can_last_as_long_as_that_of_another_set(make, tmp_path):
+    (tmp_path / "all").write_text("u A\n" * 41)
+    made = make("student", options=["--epoch_text", str(tmp_path / "all")])
+    assert made["num_iters_per_epoch"] == 10  # 41 // 4
+    assert made["scheduler_conf"]["max_steps"] == 20 * 10
+    (tmp_path / "above.yaml").write_text("{batch_type: numel, num_iters_per_epoch: 3}")
+    made = make("student", "above", options=["--epoch_text", str(tmp_path / "all")])
+    assert made["num_iters_per_epoch"] == 3
+
+
+def test_an_epoch_that_cannot_be_counted_is_refused(make, tmp_path, capsys):
+    (tmp_path / "above.yaml").write_text("batch_type: numel")
+    with pytest.raises(SystemExit, match="1"):
+        make("student", "above", options=["--epoch_text", str(tmp_path / "text")])
+    error = capsys.readouterr().err
+    assert f"--epoch_text {tmp_path / 'text'} needs batch_type sorted" in error
+    assert "Write num_iters_per_epoch" in error
 
 
 def test_a_file_that_is_no_mapping_ends_with_one_line(make, tmp_path, capsys):

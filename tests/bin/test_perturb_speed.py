@@ -37,6 +37,16 @@ def test_paths_are_right_after_the_directory_is_moved(data_dir):
     assert speakers == "sp0.9-1 sp0.9-1-2-0000"
 
 
+def test_audio_without_transcripts_is_perturbed_when_asked_for(data_dir, capsys):
+    utts = [Utterance("1-2-0000", "1", "a.wav", 900, "")]
+    write_data_dir("data/mute", utts, needs_text=False)
+    _run("data/mute", "data/mute_sp", "--factors", "0.9", "--unlabelled")
+    assert Path("data/mute_sp/text").read_text() == "sp0.9-1-2-0000\n"
+    with pytest.raises(SystemExit, match="1"):
+        _run("data/mute", "data/mute_sp", "--factors", "0.9")
+    assert "data/mute/text: empty transcripts" in capsys.readouterr().err
+
+
 def test_bad_factor_keeps_the_old_directory(data_dir, capsys):
     _run(data_dir, "data/train_sp/", "--factors", "0.9")
     before = read_data_dir("data/train_sp")

@@ -33,6 +33,17 @@ def test_splits_and_rate_are_written(corpus, capsys, fs):
     assert expected in capsys.readouterr().out
 
 
+def test_a_split_without_transcripts_gives_its_audio(corpus):
+    trans = corpus / "dev-clean/1/2/1-2.trans.txt"
+    trans.write_text("not a transcript of\nthis audio\n")
+    data = _run(corpus, "--splits", "train-clean", "--unlabelled_splits", "dev-clean")
+    names = sorted(path.name for path in data.iterdir())
+    assert names == ["dev_clean_unlabelled", "fs", "train_clean"]
+    assert (data / "dev_clean_unlabelled/text").read_text() == "1-2-0000\n"
+    (utt,) = read_data_dir(data / "dev_clean_unlabelled", needs_text=False)
+    assert (utt.text, utt.num_samples, utt.speaker) == ("", 28800, "1")
+
+
 def test_one_rate_across_splits_and_nothing_is_lost(corpus, capsys):
     data = _run(corpus, "--splits", "train-clean")
     before = read_data_dir(data / "train_clean")

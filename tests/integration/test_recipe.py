@@ -171,6 +171,11 @@ def test_a_changed_weight_retrains_only_what_uses_it(repeated, finished, call, c
         (["--corpus", "ted"], 1, "--corpus must be mini, "),
         (["--rkd_epochs", "6"], 1, "--rkd_epochs 6 must be under --total_epochs 6"),
         (["--teacher_model", "a.pth"], 1, "--teacher_config and --teacher_model go"),
+        (
+            ["--num_labelled", "9", "--train_set", "a b"],
+            1,
+            "--num_labelled takes transcripts from one train_set, got a b",
+        ),
     ],
 )
 def test_a_wrong_command_line_is_refused(setup, call, tmp_path, words, status, message):
@@ -221,6 +226,46 @@ def test_a_teacher_that_is_brought_gives_its_tokens(finished, call, tmp_path):
     assert "dev_clean: WER " in output and "real-time factor " in output
 
 
+def test_audio_without_transcripts_teaches_too(finished, call, tmp_path, conf):
+    """8 of 24 utterances keep their transcripts; 6 further ones never had any."""
+    corpus = tmp_path / "corpus"
+    shutil.copytree(finished.options["corpus_dir"], corpus)
+    (corpus / "test-other").rename(corpus / "found-audio")
+    for path in corpus.glob("found-audio/*/*/*.trans.txt"):
+        path.unlink()
+    here = finished.elsewhere(tmp_path, fresh=("data", "dump", "exp"))
+    options = dict(corpus_dir=corpus, test_sets="test_clean", num_labelled=8)
+    options.update(unlabelled_sets="found_audio", speed_perturb_factors="0.9 1.0")
+    options.update(student_configs=conf / "train_student_conformer.yaml")
+    teacher = finished.exp / "teacher"
+    options["teacher_config"] = teacher / "config.yaml"
+    options["teacher_model"] = teacher / finished.options["inference_model"]
+    options.update(methods="none skd rkd_skd", total_epochs=2, rkd_epochs=1)
+    call(here.command(stop_stage=11, skip_stages="7", **options))
+    (everything,) = (tmp_path / "dump").glob("*found_audio*")
+    lines = (everything / "text").read_text().splitlines()
+    assert len(lines) == 2 * (24 + 6)
+    assert sum(len(line.split()) == 1 for line in lines) == 2 * (24 - 8 + 6)
+    labelled = tmp_path / "dump/train_clean_with8_sp/text"
+    assert labelled.read_text().splitlines() == [
+        line for line in lines if len(line.split()) > 1
+    ]
+    steps = {}
+    for run in ("none", "skd", "rkd", "rkd_skd"):
+        folder = here.exp / f"student_conformer_{run}_seed1"
+        used = yaml.safe_load((folder / "config.yaml").read_text())
+        wanted = everything if run != "none" else labelled.parent
+        reads = used["train_data_path_and_name_and_type"][1][0]
+        assert reads == str(wanted / "text")
+        steps[run] = used["num_iters_per_epoch"]
+        log = (folder / "train.log").read_text()
+        epochs = [x for x in log.splitlines() if "epoch results: [train]" in x]
+        assert len(epochs) == (1 if run in ("rkd", "rkd_skd") else 2)
+        assert ", loss=nan" not in epochs[-1]
+    assert steps.pop("none") == 60 // used["batch_size"]  # as many as the others have
+    assert set(steps.values()) == {None}
+
+
 def test_a_packed_student_teaches_the_next_one(finished, call, tmp_path, conf):
     """A packed model of ESPnet's own packer goes in, a distilled student comes out."""
     here = finished.elsewhere(tmp_path, fresh=("data", "dump", "exp"))
@@ -246,6 +291,42 @@ def test_a_damaged_shard_is_rebuilt_by_its_stage(finished, call, tmp_path):
     assert f"{shard} has {len(good) - 9} bytes, expected {len(good)}" in output
     assert shard.read_bytes() == good
     assert "nothing to do" in call(here.command(stage=8, stop_stage=8))
+
+
+def test_two_teachers_and_inner_layers(finished, call, tmp_path, conf):
+    """RKD between inner blocks from a cache, SKD from that teacher and another."""
+    here = finished.elsewhere(tmp_path, fresh=["exp"])
+    student = "student_conformer"
+    for name in ("teacher", f"stats_{student}", "stats_teacher"):
+        shutil.copytree(finished.exp / name, here.exp / name)
+    rkd, skd = tmp_path / "rkd.yaml", tmp_path / "skd.yaml"
+    layers = "{student_layer: encoders.0, teacher_layer: encoders.1}"
+    rkd.write_text(
+        f"distill_conf: {{terms: {{rkd: {layers}}}, task_weight: 0.0}}\n"
+        "best_model_criterion: [[valid, loss_rkd, min]]\n"
+    )
+    options = dict(methods="rkd_task", rkd_config=rkd, total_epochs=2, rkd_epochs=1)
+    options["student_configs"] = conf / f"train_{student}.yaml"
+    options["teacher_layers"] = "last encoders.1"
+    call(here.command(stage=8, stop_stage=9, **options))
+    recorded = (here.exp / f"{student}_rkd_seed1/distill.yaml").read_text()
+    assert "teacher_layer: encoders.1" in recorded
+    rnn = finished.exp / "student_rnn_skd_seed1/export"
+    teacher = {
+        "combine": "weighted",
+        "members": {
+            "a": {"cache": str(here.exp / "teacher/outputs")},
+            "b": {"config": f"{rnn}/config.yaml", "model": f"{rnn}/model.pth"},
+        },
+    }
+    distill = {"teacher": teacher, "terms": {"skd": {"weight": 1.0}}}
+    skd.write_text(yaml.safe_dump({"distill_conf": distill}))
+    options.update(methods="skd", skd_config=skd, teacher_outputs="config")
+    call(here.command(stage=11, stop_stage=11, **options))
+    folder = here.exp / f"{student}_skd_seed1"
+    assert yaml.safe_load((folder / "distill.yaml").read_text())["teacher"] == teacher
+    assert "loss_skd=" in (folder / "train.log").read_text()
+    assert (folder / "export/model.pth").is_file()
 
 
 def test_students_of_the_online_teacher_are_those_of_the_cache(finished, call, conf):

@@ -56,6 +56,20 @@ def test_extra_files_are_written_and_old_ones_go(data_dir):
     assert not (data_dir / "removed.tsv").exists()
 
 
+def test_transcripts_may_be_missing_where_that_is_said(data_dir):
+    mute = Utterance("1-2-0000", "1", "audio/a.flac", 8000, "")
+    with pytest.raises(ValueError, match="empty transcripts"):
+        write_data_dir(data_dir, [mute, B])
+    write_data_dir(data_dir, [mute, B], needs_text=False)
+    assert (data_dir / "text").read_text() == "1-2-0000\n10-2-0000 THREE\n"
+    assert read_data_dir(data_dir, needs_text=False) == [mute, B]
+    with pytest.raises(ValueError, match="text: empty transcripts.*\n  1-2-0000$"):
+        read_data_dir(data_dir)
+    (data_dir / "text").unlink()
+    utterances = read_data_dir(data_dir, needs_text=False)
+    assert [utt.text for utt in utterances] == ["", ""]
+
+
 @pytest.mark.parametrize("name", ["wav.scp", "text", "utt2spk", "utt2num_samples"])
 def test_missing_file_is_named(data_dir, name):
     (data_dir / name).unlink()

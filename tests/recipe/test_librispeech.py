@@ -36,6 +36,14 @@ def test_read_split_gives_sorted_utterances(tmp_path, chapter):
     )
 
 
+def test_without_transcripts_their_files_are_not_opened(tmp_path, chapter):
+    (chapter / "10-2.trans.txt").write_bytes(b"\xff")
+    utterances, fs = read_split(tmp_path, "train-clean", needs_text=False)
+    assert [utt.text for utt in utterances] == ["", "", ""] and fs == 8000
+    with pytest.raises(ValueError, match="not UTF-8"):
+        read_split(tmp_path, "train-clean")
+
+
 def test_hidden_and_other_files_are_passed_over(tmp_path, chapter):
     (chapter / "._10-2-0000.flac").write_text("x")
     (chapter / "README.md").write_text("x")

@@ -12,6 +12,7 @@ from espnet_tutornet.teacher.cache import (
     damage,
     finish_cache,
     load_codebooks,
+    open_cache,
     read_shard,
     save_codebooks,
     write_shard,
@@ -64,6 +65,21 @@ def test_an_utterance_comes_back_with_its_streams_side_by_side(cache):
 
 def test_an_utterance_that_is_not_there_has_no_frames(cache):
     assert CacheReader(cache)["u4"].shape == (0, 7)
+
+
+def test_all_who_ask_share_a_reader_until_the_cache_is_written_anew(cache):
+    reader = open_cache(cache)
+    assert open_cache(str(cache)) is reader
+    shards = reader.manifest.shards
+    finish_cache(cache, PLAN, shards[:1])
+    assert sorted(open_cache(cache)) == ["u1", "u3"]
+    finish_cache(cache, PLAN, shards)
+    assert sorted(open_cache(cache)) == ["u1", "u2", "u3"]
+
+
+def test_opening_what_is_no_cache_says_so(tmp_path):
+    with pytest.raises(FileNotFoundError, match="stage 8"):
+        open_cache(tmp_path)
 
 
 def test_the_index_is_kaldis(cache):

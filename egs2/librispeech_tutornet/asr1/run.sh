@@ -22,6 +22,8 @@ corpus_dir=         # A corpus in LibriSpeech layout; overrides corpus.
 train_set=          # Split names with _ for -; empty: those of the corpus.
 valid_set=
 test_sets=
+unlabelled_sets=    # Splits whose audio alone is used: RKD and SKD need no transcripts.
+num_labelled=       # Use the transcripts of so many utterances of train_set; empty: all.
 fs=auto             # Sampling rate in Hz; auto: that of the corpus, all files alike.
 speed_perturb_factors=   # For example "0.9 1.0 1.1"; empty: none.
 min_wav_duration=0.1     # Seconds.
@@ -36,7 +38,8 @@ teacher_config=     # or ESPnet's config.yaml
 teacher_model=      # and .pth.
 teacher_epochs=25   # Of a teacher trained here.
 teacher_wer_max=30  # Stop when its greedy WER on valid_set is above (percent).
-teacher_outputs=cache   # cache: computed once for all students; or online.
+teacher_outputs=cache   # cache: computed once for all students; online; or config:
+                    # rkd_config and skd_config have a block teacher of their own.
 teacher_layers=last # Encoder layers to keep, those that rkd_config names.
 hidden_form=pq32    # two_byte, one_byte, or pq and its bytes a frame.
 top_k=8             # CTC posteriors to keep a frame.
@@ -76,8 +79,8 @@ if [ -n "${teacher_config}${teacher_model}" ] && { [ -z "${teacher_config}" ] ||
     die "--teacher_config and --teacher_model go together: the config.yaml and the .pth of one model."
 fi
 case "${teacher_outputs}" in
-    cache | online) ;;
-    *) die "--teacher_outputs must be cache or online, got ${teacher_outputs}." ;;
+    cache | online | config) ;;
+    *) die "--teacher_outputs must be cache, online or config, got ${teacher_outputs}." ;;
 esac
 . local/layout.sh
 . local/jobs.sh
@@ -111,28 +114,27 @@ if runs_stage 1; then
         "${python}" -m espnet_tutornet.bin.download_librispeech --corpus "${corpus}" --out_dir "$(dirname "${LIBRISPEECH}")"
     fi
     # shellcheck disable=SC2086  # one argument a split
-    "${python}" -m espnet_tutornet.bin.prepare_data --corpus_dir "${corpus_dir}" --splits ${all_sets//_/-} --out_dir "${datadir}" --fs "${fs}"
+    "${python}" -m espnet_tutornet.bin.prepare_data --corpus_dir "${corpus_dir}" --splits ${all_sets//_/-} --unlabelled_splits ${unlabelled_sets//_/-} --out_dir "${datadir}" --fs "${fs}"
+    if [ -n "${num_labelled}" ]; then
+        "${python}" -m espnet_tutornet.bin.hide_transcripts --data_dir "${datadir}/${split_set}" --num_labelled "${num_labelled}" --labelled_dir "${datadir}/${train_sets}" --unlabelled_dir "${datadir}/${split_set}_without${num_labelled}"
+    fi
 fi
 
-source_sets="${train_sets}"
-if [ -n "${speed_perturb_factors}" ]; then
-    source_sets=
-    for set in ${train_sets}; do source_sets+="${set}_sp "; done
-    train_set="${train_set}_sp"
-    if runs_stage 2; then
-        log "Stage 2: Speed perturbation by ${speed_perturb_factors}: ${datadir}/{${train_sets// /,}} -> ${source_sets}(about 100 x real time)"
-        for set in ${train_sets}; do
-            "${python}" -m espnet_tutornet.bin.perturb_speed --data_dir "${datadir}/${set}" --out_dir "${datadir}/${set}_sp" --factors "${speed_perturb_factors}" --nj "${nj}"
-        done
-    fi
+if [ -n "${speed_perturb_factors}" ] && runs_stage 2; then
+    log "Stage 2: Speed perturbation by ${speed_perturb_factors}: ${datadir} -> ${datadir}/*_sp (about 100 x real time)"
+    for set in ${train_sets} ${hidden_sets}; do
+        flag=
+        [[ " ${hidden_sets} " != *" ${set} "* ]] || flag=--unlabelled
+        "${python}" -m espnet_tutornet.bin.perturb_speed --data_dir "${datadir}/${set}" --out_dir "${datadir}/${set}_sp" --factors "${speed_perturb_factors}" --nj "${nj}" ${flag}
+    done
 fi
 
 if runs_stage 3; then
     log "Stage 3: Length filter, ${min_wav_duration}-${max_wav_duration} s: ${datadir} -> ${dumpdir} (seconds)"
-    source_dirs=()
-    for set in ${source_sets}; do source_dirs+=("${datadir}/${set}"); done
-    "${python}" -m espnet_tutornet.bin.filter_data --data_dirs "${source_dirs[@]}" --out_dir "${dumpdir}/${train_set}" --fs "$(<"${datadir}/fs")" --min_wav_duration "${min_wav_duration}" --max_wav_duration "${max_wav_duration}"
-    "${python}" -m espnet_tutornet.bin.filter_data --data_dirs "${datadir}/${valid_set}" --out_dir "${dumpdir}/${valid_set}" --fs "$(<"${datadir}/fs")" --min_wav_duration "${min_wav_duration}" --max_wav_duration "${max_wav_duration}"
+    limits="--fs $(<"${datadir}/fs") --min_wav_duration ${min_wav_duration} --max_wav_duration ${max_wav_duration}"
+    filter_set "${train_set}" "$(dirs_of "${train_sets}")" "" "${limits}"
+    filter_set "${valid_set}" "${datadir}/${valid_set}" "" "${limits}"
+    [ -z "${hidden_sets}" ] || filter_set "${audio_set}" "$(dirs_of "${train_sets}")" "$(dirs_of "${hidden_sets}")" "${limits}"
 fi
 
 if runs_stage 4; then
@@ -143,10 +145,11 @@ if runs_stage 4; then
     else
         "${python}" -m espnet_tutornet.bin.make_tokens --teacher_config "${teacher_config}" --out_dir "${tokendir}"
     fi
-    for set in "${train_set}" "${valid_set}"; do
-        # 40 ms a frame: hop 10 ms, subsampled by 4
-        "${python}" -m espnet_tutornet.bin.filter_data --data_dirs "${dumpdir}/${set}" --out_dir "${dumpdir}/${set}" --token_list "${tokendir}/tokens.txt" --token_type "$(<"${tokendir}/token_type")" --bpemodel "${tokendir}/bpe.model" --samples_per_frame "$(($(<"${datadir}/fs") / 25))"
-    done
+    # 40 ms a frame: hop 10 ms, subsampled by 4
+    limits="--token_list ${tokendir}/tokens.txt --token_type $(<"${tokendir}/token_type") --bpemodel ${tokendir}/bpe.model --samples_per_frame $(($(<"${datadir}/fs") / 25))"
+    filter_set "${train_set}" "${dumpdir}/${train_set}" "" "${limits}"
+    filter_set "${valid_set}" "${dumpdir}/${valid_set}" "" "${limits}"
+    [ -z "${hidden_sets}" ] || filter_set "${audio_set}" "" "${dumpdir}/${audio_set}" "${limits}"
 fi
 
 load_arguments
@@ -157,17 +160,17 @@ if runs_stage 5; then
     for config in ${configs}; do
         stats=$(stats_of "${config}")
         "${python}" -m espnet_tutornet.bin.make_config --inputs "${config}" --out "${stats}/collect.yaml" --train_text "${dumpdir}/${train_set}/text" --fs "$(<"${datadir}/fs")"
-        # shellcheck disable=SC2086
-        job "${stats}" collect "${stats}/collect.yaml,${data_files}" espnet2.bin.asr_train --collect_stats true \
-            --config "${stats}/collect.yaml" --output_dir "${stats}" ${token_args} ${data_args} --ngpu 0 \
-            --train_shape_file "${dumpdir}/${train_set}/utt2num_samples" --valid_shape_file "${dumpdir}/${valid_set}/utt2num_samples"
+        # of the transcribed audio: ESPnet collects none without a transcript
+        # shellcheck disable=SC2046,SC2086
+        job "${stats}" collect "${stats}/collect.yaml,$(data_files "${train_set}")" espnet2.bin.asr_train --collect_stats true \
+            --config "${stats}/collect.yaml" --output_dir "${stats}" ${token_args} $(data_args "${train_set}") --ngpu 0
     done
     launch "statistics" "${nj}" 1
 fi
 
 if runs_stage 6 && "${teacher_is_ours}"; then
     log "Stage 6: Teacher: ${teacher_train_config} -> ${teacher_run} (minutes to days; see ${teacher_run}/train.log)"
-    train_job "${teacher_name}" "${teacher_train_config}" "${teacher_epochs}" 0 "" espnet2.bin.asr_train
+    train_job "${teacher_name}" "${train_set}" "${teacher_train_config}" "${teacher_epochs}" 0 "" espnet2.bin.asr_train
     launch "teacher" 1 "${nj}"
 fi
 
@@ -183,9 +186,9 @@ if runs_stage 7; then
 fi
 
 if runs_stage 8 && [ "${teacher_outputs}" = cache ] && [[ "${methods}" == *kd* ]]; then
-    log "Stage 8: Teacher outputs: ${dumpdir}/{${train_set},${valid_set}} -> ${teacher_cache} (faster than real time by 100 and more; the size is printed first)"
+    log "Stage 8: Teacher outputs: ${dumpdir}/{${audio_set},${valid_set}} -> ${teacher_cache} (faster than real time by 100 and more; the size is printed first)"
     # shellcheck disable=SC2086
-    "${python}" -m espnet_tutornet.bin.dump_teacher --teacher_config "${teacher_config}" --teacher_model "${teacher_model}" --data_dirs "${dumpdir}/${train_set}" "${dumpdir}/${valid_set}" --out_dir "${teacher_cache}" --fs "$(<"${datadir}/fs")" --layers ${teacher_layers} --hidden_form "${hidden_form}" --top_k "${top_k}" --nj "${nj}" --ngpu "${ngpu}" --backend "${cmd_backend}" ${cmd_conf:+--backend_conf "${cmd_conf}"}
+    "${python}" -m espnet_tutornet.bin.dump_teacher --teacher_config "${teacher_config}" --teacher_model "${teacher_model}" --data_dirs "${dumpdir}/${audio_set}" "${dumpdir}/${valid_set}" --out_dir "${teacher_cache}" --fs "$(<"${datadir}/fs")" --layers ${teacher_layers} --hidden_form "${hidden_form}" --top_k "${top_k}" --nj "${nj}" --ngpu "${ngpu}" --backend "${cmd_backend}" ${cmd_conf:+--backend_conf "${cmd_conf}"}
 fi
 
 if runs_stage 9 && [[ "${methods}" == *rkd* ]]; then

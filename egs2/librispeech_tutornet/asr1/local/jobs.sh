@@ -18,40 +18,61 @@ launch() {  # launch TITLE NJ THREADS: run the jobs added since the last launch
     "${python}" -m espnet_tutornet.bin.run_jobs --jobs "${file}" --title "$1" --nj "$2" --threads "$3"
     rm -f "${file}"
 }
-load_arguments() {  # what all trainings share; reads what stages 1 and 4 wrote
+dirs_of() {  # dirs_of "SET ...": their data directories, after speed perturbation
+    local set
+    for set in $1; do echo "${datadir}/${set}${perturbed}"; done
+}
+filter_set() {  # filter_set SET "DIR ..." "UNLABELLED_DIR ..." "ARG ...": write ${dumpdir}/SET
+    "${python}" -m espnet_tutornet.bin.filter_data --data_dirs $2 --unlabelled_dirs $3 --out_dir "${dumpdir}/$1" $4
+}
+data_args() {  # data_args TRAIN_SET: ESPnet's options for it and the dev set
     local pair mode set
+    for pair in "train $1" "valid ${valid_set}"; do
+        read -r mode set <<< "${pair}"
+        echo "--${mode}_data_path_and_name_and_type ${dumpdir}/${set}/wav.scp,speech,sound"
+        echo "--${mode}_data_path_and_name_and_type ${dumpdir}/${set}/text,text,text"
+        echo "--${mode}_shape_file ${dumpdir}/${set}/utt2num_samples"
+    done
+}
+data_files() {  # data_files TRAIN_SET: what a job with these options depends on
+    echo "${dumpdir}/$1/wav.scp,${dumpdir}/$1/text,${dumpdir}/${valid_set}/wav.scp,${dumpdir}/${valid_set}/text,${tokendir}/tokens.txt"
+}
+load_arguments() {  # what all trainings share; reads what stage 4 wrote
     token_args="--use_preprocessor true --token_type $(cat "${tokendir}/token_type" 2>/dev/null || echo char) --token_list ${tokendir}/tokens.txt"
     [ ! -f "${tokendir}/bpe.model" ] || token_args+=" --bpemodel ${tokendir}/bpe.model"
-    data_args=
-    for pair in "train ${train_set}" "valid ${valid_set}"; do
-        read -r mode set <<< "${pair}"
-        data_args+=" --${mode}_data_path_and_name_and_type ${dumpdir}/${set}/wav.scp,speech,sound"
-        data_args+=" --${mode}_data_path_and_name_and_type ${dumpdir}/${set}/text,text,text"
-    done
-    data_files="${dumpdir}/${train_set}/wav.scp,${dumpdir}/${train_set}/text,${dumpdir}/${valid_set}/wav.scp,${dumpdir}/${valid_set}/text,${tokendir}/tokens.txt"
-    teacher_args="--distill_conf teacher.config=${teacher_config} --distill_conf teacher.model=${teacher_model}"
-    teacher_files="${teacher_config},${teacher_model}"
-    if [ "${teacher_outputs}" = cache ]; then
-        teacher_args="--distill_conf teacher.cache=${teacher_cache}"
-        teacher_files="${teacher_cache}/manifest.json"
-    fi
+    case "${teacher_outputs}" in
+        cache)
+            teacher_args="--distill_conf teacher.cache=${teacher_cache}"
+            teacher_files="${teacher_cache}/manifest.json"
+            ;;
+        online)
+            teacher_args="--distill_conf teacher.config=${teacher_config} --distill_conf teacher.model=${teacher_model}"
+            teacher_files="${teacher_config},${teacher_model}"
+            ;;
+        config)
+            teacher_args=
+            teacher_files=
+            ;;
+    esac
 }
 name_of() { basename "$1" .yaml | sed 's/^train_//'; }
 stats_of() { echo "${expdir}/stats_$(name_of "$1")"; }
 
-train_job() {  # train_job RUN CONFIGS EPOCHS SEED DEPENDS MODULE [ARG ...]: CONFIGS are laid over each other
-    local run="$1" configs="$2" epochs="$3" seed="$4" depends="$5" module="$6" config stats
+train_job() {  # train_job RUN SET CONFIGS EPOCHS SEED DEPENDS MODULE [ARG ...]: CONFIGS are laid over each other
+    local run="$1" set="$2" configs="$3" epochs="$4" seed="$5" depends="$6" module="$7" config stats
     local resumes="${expdir}/${run}/checkpoint.pth"
-    shift 6
+    local budget=
+    shift 7
+    # the epochs of students last alike, whether they use the unlabelled audio or not
+    if [ "${set}" != "${audio_set}" ] && [ "${run}" != "${teacher_name}" ]; then budget="--epoch_text ${dumpdir}/${audio_set}/text"; fi
     config="${expdir}/${run}/train.yaml"
     stats=$(stats_of "${configs%% *}")
     # shellcheck disable=SC2086  # the argument strings are lists of words
-    "${python}" -m espnet_tutornet.bin.make_config --inputs ${configs} --out "${config}" --max_epoch "${epochs}" --train_text "${dumpdir}/${train_set}/text" --fs "$(<"${datadir}/fs")"
-    # shellcheck disable=SC2086
-    job "${expdir}/${run}" train "${config},${data_files},${stats}/train/feats_stats.npz${depends:+,${depends}}" "${module}" \
+    "${python}" -m espnet_tutornet.bin.make_config --inputs ${configs} --out "${config}" --max_epoch "${epochs}" --train_text "${dumpdir}/${set}/text" ${budget} --fs "$(<"${datadir}/fs")"
+    # shellcheck disable=SC2046,SC2086
+    job "${expdir}/${run}" train "${config},$(data_files "${set}"),${stats}/train/feats_stats.npz${depends:+,${depends}}" "${module}" \
         --config "${config}" --output_dir "${expdir}/${run}" --seed "${seed}" --resume true \
-        ${token_args} ${data_args} ${gpu_args} \
-        --train_shape_file "${stats}/train/speech_shape" --valid_shape_file "${stats}/valid/speech_shape" \
+        ${token_args} $(data_args "${set}") ${gpu_args} \
         --normalize global_mvn --normalize_conf "stats_file=${stats}/train/feats_stats.npz" ${train_args} "$@"
 }
 describe() {  # describe RUN STUDENT METHOD SEED CONFIG EPOCHS: what the results table says of a run
@@ -93,11 +114,11 @@ student_jobs() {  # student_jobs METHOD: one training for each student and seed
             init="${expdir}/${rkd}/valid.loss_rkd.best.pth:encoder:encoder"
             # shellcheck disable=SC2086
             case "${method}" in
-                none) train_job "${run}" "${config}" "${total_epochs}" "${seed}" "" espnet2.bin.asr_train ;;
-                skd) train_job "${run}" "${config} ${skd_config}" "${total_epochs}" "${seed}" "${teacher_files}" "espnet_tutornet.bin.tutornet_train" ${teacher_args} ;;
-                rkd) train_job "${run}" "${config} ${rkd_config}" "${rkd_epochs}" "${seed}" "${teacher_files}" "espnet_tutornet.bin.tutornet_train" ${teacher_args} ;;
-                rkd_task) train_job "${run}" "${config}" "${task_epochs}" "${seed}" "${expdir}/${rkd}/.train.done" espnet2.bin.asr_train --init_param "${init}" ;;
-                rkd_skd) train_job "${run}" "${config} ${skd_config}" "${task_epochs}" "${seed}" "${expdir}/${rkd}/.train.done,${teacher_files}" "espnet_tutornet.bin.tutornet_train" ${teacher_args} --init_param "${init}" ;;
+                none) train_job "${run}" "${train_set}" "${config}" "${total_epochs}" "${seed}" "" espnet2.bin.asr_train ;;
+                skd) train_job "${run}" "${audio_set}" "${config} ${skd_config}" "${total_epochs}" "${seed}" "${teacher_files}" "espnet_tutornet.bin.tutornet_train" ${teacher_args} ;;
+                rkd) train_job "${run}" "${audio_set}" "${config} ${rkd_config}" "${rkd_epochs}" "${seed}" "${teacher_files}" "espnet_tutornet.bin.tutornet_train" ${teacher_args} ;;
+                rkd_task) train_job "${run}" "${train_set}" "${config}" "${task_epochs}" "${seed}" "${expdir}/${rkd}/.train.done" espnet2.bin.asr_train --init_param "${init}" ;;
+                rkd_skd) train_job "${run}" "${audio_set}" "${config} ${skd_config}" "${task_epochs}" "${seed}" "${expdir}/${rkd}/.train.done${teacher_files:+,${teacher_files}}" "espnet_tutornet.bin.tutornet_train" ${teacher_args} --init_param "${init}" ;;
                 *) die "--methods: none, skd, rkd_task or rkd_skd, got ${method}." ;;
             esac
         done

@@ -23,7 +23,18 @@ train_sets="${train_set:-${train}}"
 valid_set="${valid_set:-${valid}}"
 test_sets="${test_sets:-${tests}}"
 all_sets=$(printf '%s\n' ${train_sets} ${valid_set} ${test_sets} | awk '!seen[$0]++' | xargs)
-train_set=$(echo "${train_sets}" | tr ' ' '+')
+hidden_sets=  # data directories without transcripts
+for set in ${unlabelled_sets}; do hidden_sets+=" ${set}_unlabelled"; done
+if [ -n "${num_labelled}" ]; then
+    [[ "${train_sets}" != *" "* ]] || die "--num_labelled takes transcripts from one train_set, got ${train_sets}. Give the others as --unlabelled_sets."
+    split_set="${train_sets}"
+    train_sets="${split_set}_with${num_labelled}"
+    hidden_sets+=" ${split_set}_without${num_labelled}"
+fi
+perturbed=
+[ -z "${speed_perturb_factors}" ] || perturbed=_sp
+train_set="${train_sets// /+}${perturbed}"  # what can be trained with the task loss
+audio_set="${train_set}${hidden_sets// /+}"  # and what the teacher is heard about
 token_name="${token_type}"
 [ "${token_type}" = char ] || token_name="${token_type}${nbpe}"
 # SKD compares posteriors token by token: a teacher from elsewhere brings its tokens.

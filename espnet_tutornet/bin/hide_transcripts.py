@@ -1,0 +1,47 @@
+"""Keep the transcripts of some utterances: what few labels do can be tried out."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Optional, Sequence
+
+from espnet_tutornet.bin.command import exit_on_error
+from espnet_tutornet.recipe.data_dir import read_data_dir, write_data_dir
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description="Split a data directory into one with transcripts and one without. "
+        "Those that keep theirs are spread evenly over the sorted ids, hence over the "
+        "speakers."
+    )
+    parser.add_argument("--data_dir", required=True, type=Path)
+    parser.add_argument("--num_labelled", required=True, type=int)
+    parser.add_argument("--labelled_dir", required=True, help="To write")
+    parser.add_argument("--unlabelled_dir", required=True, help="To write")
+    return parser
+
+
+@exit_on_error
+def main(cmd: Optional[Sequence[str]] = None) -> None:
+    """Split one data directory."""
+    args = get_parser().parse_args(cmd)
+    utterances = read_data_dir(args.data_dir)
+    count = len(utterances)
+    if not 0 < args.num_labelled < count:
+        raise ValueError(
+            f"--num_labelled must be in [1, {count - 1}], got {args.num_labelled}: "
+            f"{args.data_dir} has {count} utterances."
+        )
+    chosen = {n * count // args.num_labelled for n in range(args.num_labelled)}
+    labelled = [utterances[n] for n in sorted(chosen)]
+    hidden = [replace(u, text="") for n, u in enumerate(utterances) if n not in chosen]
+    write_data_dir(args.labelled_dir, labelled)
+    write_data_dir(args.unlabelled_dir, hidden, needs_text=False)
+    print(f"{args.labelled_dir}: {len(labelled)} utterances with transcripts")
+    print(f"{args.unlabelled_dir}: {len(hidden)} utterances without")
+
+
+if __name__ == "__main__":
+    main()
