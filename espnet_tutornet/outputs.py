@@ -19,12 +19,15 @@ class TeacherOutputs:
         hidden: layer name -> (B, T, D).
         log_probs: (B, T, V) natural log of the CTC softmax, or None.
         frame_shift: audio samples from one teacher frame to the next.
+        decoder_log_probs: (B, L + 1, V) natural log of the attention decoder's softmax
+            after each token of the transcript, or None.
     """
 
     lens: Tensor
     hidden: Mapping[str, Tensor]
     log_probs: Optional[Tensor]
     frame_shift: float
+    decoder_log_probs: Optional[Tensor] = None
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,14 @@ class StudentOutputs:
         hidden: layer name -> (B, T, D); ``last``, the encoder's output, always.
         logits: (B, T, V) before the CTC softmax, or None where no term needs them.
         frame_shift: audio samples from one student frame to the next.
+        decoder_logits: (B, L + 1, V) before the attention decoder's softmax, or None
+            where no term needs them.
+        decoder_lens: (B,) valid tokens of these, 0 without a transcript.
     """
 
     lens: Tensor
     hidden: Mapping[str, Tensor]
     logits: Optional[Tensor]
     frame_shift: float
+    decoder_logits: Optional[Tensor] = None
+    decoder_lens: Optional[Tensor] = None

@@ -31,15 +31,35 @@ def _conformer(input_layer):
     }
 
 
-E_BRANCHFORMER = {
-    **SELF_ATTENTION,
+BRANCHFORMER = {
+    "output_size": 8,
+    "attention_heads": 2,
+    "num_blocks": 2,
     "input_layer": "conv2d",
     "cgmlp_linear_units": 8,
     "cgmlp_conv_kernel": 3,
-    "merge_conv_kernel": 3,
     "rel_pos_type": "latest",
     "pos_enc_layer_type": "rel_pos",
     "attention_layer_type": "rel_selfattn",
+}
+E_BRANCHFORMER = {**BRANCHFORMER, "linear_units": 8, "merge_conv_kernel": 3}
+MULTICONV = {
+    **SELF_ATTENTION,
+    "input_layer": "conv2d",
+    "cgmlp_linear_units": 8,
+    "multicgmlp_kernel_sizes": "3,5",
+    "rel_pos_type": "latest",
+    "pos_enc_layer_type": "rel_pos",
+    "selfattention_layer_type": "rel_selfattn",
+}
+CONTEXTUAL = {
+    **SELF_ATTENTION,
+    "input_layer": "conv2d",
+    "block_size": 8,
+    "hop_size": 4,
+    "look_ahead": 2,
+    "init_average": True,
+    "ctx_pos_enc": True,
 }
 
 # name -> (encoder, encoder_conf, feature frames an output frame)
@@ -49,7 +69,11 @@ ENCODERS = {
     "conformer_conv2d2": (*_conformer("conv2d2"), 2),
     "conformer_conv2d6": (*_conformer("conv2d6"), 6),
     "conformer_conv2d8": (*_conformer("conv2d8"), 8),
+    "branchformer": ("branchformer", BRANCHFORMER, 4),
+    "contextual_conformer": ("contextual_block_conformer", CONTEXTUAL, 4),
+    "contextual_transformer": ("contextual_block_transformer", CONTEXTUAL, 4),
     "e_branchformer": ("e_branchformer", E_BRANCHFORMER, 4),
+    "multiconv_conformer": ("multiconv_conformer", MULTICONV, 4),
     "transformer": ("transformer", {**SELF_ATTENTION, "input_layer": "conv2d"}, 4),
     "rnn": ("rnn", {**RECURRENT, "subsample": [2, 2]}, 4),
     "vgg_rnn": ("vgg_rnn", RECURRENT, 4),

@@ -2,12 +2,36 @@
 
 from typing import Dict, Mapping, NamedTuple, Optional, Tuple
 
+import torch
 from torch import Tensor, nn
 
-from espnet_tutornet.config import build, check_keys
-from espnet_tutornet.layers.align import align_hidden, align_posteriors, valid_lens
+from espnet_tutornet.config import build
+from espnet_tutornet.layers.align import (
+    align_hidden,
+    align_posteriors,
+    delay_frames,
+    valid_lens,
+)
 from espnet_tutornet.losses import RepresentationLoss, SoftmaxLoss, make_pad_mask
 from espnet_tutornet.outputs import StudentOutputs, TeacherOutputs
+
+
+class Aligned(NamedTuple):
+    """What a teacher said, on the student's frames.
+
+    Attributes:
+        hidden: layer name -> (B, T, D).
+        log_probs: (B, T, V), or None.
+        pad_mask: (B, T), True where either side has no frame.
+        blank_id: index of ``<blank>`` in V.
+        decoder_log_probs: (B, L + 1, V), or None.
+    """
+
+    hidden: Mapping[str, Tensor]
+    log_probs: Optional[Tensor]
+    pad_mask: Tensor
+    blank_id: int
+    decoder_log_probs: Optional[Tensor]
 
 
 class RepresentationTerm(nn.Module):
@@ -24,7 +48,7 @@ class RepresentationTerm(nn.Module):
         frame_weights_conf: see :class:`RepresentationLoss`.
     """
 
-    needs_logits = False
+    needs_logits = needs_decoder = False
 
     def __init__(
         self,
@@ -49,21 +73,14 @@ class RepresentationTerm(nn.Module):
         )
         self.needs_posteriors = self.loss.frame_weights.needs_posteriors
 
-    def forward(
-        self,
-        student: StudentOutputs,
-        teacher_hidden: Mapping[str, Tensor],
-        teacher_log_probs: Optional[Tensor],
-        pad_mask: Tensor,
-        blank_id: int,
-    ) -> Tensor:
+    def forward(self, student: StudentOutputs, teacher: Aligned) -> Tensor:
         """Return the unweighted loss of the term."""
         return self.loss(
             student.hidden[self.student_layer],
-            teacher_hidden[self.teacher_layer],
-            teacher_log_probs,
-            pad_mask,
-            blank_id,
+            teacher.hidden[self.teacher_layer],
+            teacher.log_probs,
+            teacher.pad_mask,
+            teacher.blank_id,
         )
 
 
@@ -78,6 +95,7 @@ class SoftmaxTerm(nn.Module):
 
     student_layer = teacher_layer = None
     needs_logits = needs_posteriors = True
+    needs_decoder = False
 
     def __init__(
         self, weight: float = 0.25, criterion: str = "l2", temperature: float = 1.0
@@ -86,32 +104,77 @@ class SoftmaxTerm(nn.Module):
         self.weight = _positive("skd", weight)
         self.loss = SoftmaxLoss(criterion, temperature)
 
-    def forward(
-        self,
-        student: StudentOutputs,
-        teacher_hidden: Mapping[str, Tensor],
-        teacher_log_probs: Tensor,
-        pad_mask: Tensor,
-        blank_id: int,
-    ) -> Tensor:
+    def forward(self, student: StudentOutputs, teacher: Aligned) -> Tensor:
         """Return the unweighted loss of the term."""
-        return self.loss(student.logits, teacher_log_probs, pad_mask)
+        return self.loss(student.logits, teacher.log_probs, teacher.pad_mask)
 
 
-TERMS = {"rkd": RepresentationTerm, "skd": SoftmaxTerm}
+class DecoderTerm(nn.Module):
+    """SKD between the attention decoders' softmax outputs, under teacher forcing.
+
+    Both decoders read the transcript; an utterance without one counts as zero.
+
+    Args:
+        weight: factor of the term; the loss is summed over tokens, ``<eos>`` included.
+        criterion: see :class:`SoftmaxLoss`.
+        temperature: see :class:`SoftmaxLoss`.
+    """
+
+    student_layer = teacher_layer = None
+    needs_logits = needs_posteriors = False
+    needs_decoder = True
+
+    def __init__(
+        self, weight: float = 0.25, criterion: str = "l2", temperature: float = 1.0
+    ):
+        super().__init__()
+        self.weight = _positive("decoder", weight)
+        self.loss = SoftmaxLoss(criterion, temperature)
+
+    def forward(self, student: StudentOutputs, teacher: Aligned) -> Tensor:
+        """Return the unweighted loss of the term."""
+        if student.decoder_logits is None:  # not one transcript in the batch
+            return student.hidden["last"].sum() * 0.0
+        pad_mask = make_pad_mask(student.decoder_lens, student.decoder_logits.size(1))
+        return self.loss(student.decoder_logits, teacher.decoder_log_probs, pad_mask)
+
+
+TERMS = {"rkd": RepresentationTerm, "skd": SoftmaxTerm, "decoder": DecoderTerm}
+
+
+def kind_of(name: str) -> str:
+    """Return the kind of a term: several of one kind are told apart by what follows.
+
+    Raises:
+        ValueError: an unknown kind; the message lists the known ones.
+
+    Example:
+        >>> kind_of("skd"), kind_of("rkd_middle")
+        ('skd', 'rkd')
+    """
+    kind = name.split("_", 1)[0]
+    if kind not in TERMS:
+        raise ValueError(
+            f"distill_conf: terms: unknown term {name!r}. Known terms: "
+            f"{sorted(TERMS)}, each also with a name of its own, as rkd_middle."
+        )
+    return kind
 
 
 class Distiller(nn.Module):
     """The terms of ``distill_conf``, on teacher outputs aligned to the student.
 
     Args:
-        terms: term name -> its yaml block.
+        terms: term name -> its yaml block; see :func:`kind_of`.
         student_sizes: layer name -> width, of the student.
         teacher_sizes: layer name -> width, of the teacher.
         blank_id: index of ``<blank>`` in the teacher's V.
+        delay: student frames by which it learns to be later than its teacher. A
+            streaming student has not heard yet what a full-context teacher knows
+            (Delayed-KD, arXiv 2505.22069). Its first ``delay`` frames have no target.
 
     Raises:
-        ValueError: an unknown term or key.
+        ValueError: an unknown term or key, or a delay that is no whole number >= 0.
     """
 
     def __init__(
@@ -120,19 +183,26 @@ class Distiller(nn.Module):
         student_sizes: Mapping[str, int],
         teacher_sizes: Mapping[str, int],
         blank_id: int,
+        delay: int = 0,
     ):
         super().__init__()
-        check_keys("distill_conf: terms", TERMS, terms)
+        if not (isinstance(delay, int) and delay >= 0):
+            raise ValueError(
+                "distill_conf: delay must be a number of student frames, 0 or more, "
+                f"got {delay!r}."
+            )
+        self.delay = delay
         self.blank_id = blank_id
         self.terms = nn.ModuleDict()
         for name, conf in terms.items():
-            given = {}
-            if name == "rkd":
+            factory, given = TERMS[kind_of(name)], {}
+            if factory is RepresentationTerm:
                 given = dict(student_sizes=student_sizes, teacher_sizes=teacher_sizes)
-            kind = f"distill_conf: terms: {name}"
-            self.terms[name] = build(kind, TERMS[name], conf, **given)
+            what = f"distill_conf: terms: {name}"
+            self.terms[name] = build(what, factory, conf, **given)
         self.student_layers = _layers(self.terms.values(), "student_layer")
         self.needs_logits = any(term.needs_logits for term in self.terms.values())
+        self.needs_decoder = any(term.needs_decoder for term in self.terms.values())
 
     def forward(
         self, student: StudentOutputs, teacher: TeacherOutputs
@@ -145,9 +215,14 @@ class Distiller(nn.Module):
         ratio = student.frame_shift / teacher.frame_shift
         max_len = student.hidden["last"].size(1)
         lens = valid_lens(student.lens, teacher.lens, ratio)
-        pad_mask = make_pad_mask(lens, max_len)
+        pad_mask = make_pad_mask(
+            torch.minimum(lens + self.delay, student.lens), max_len
+        )
+        pad_mask[:, : self.delay] = True
         hidden = {
-            name: align_hidden(x, teacher.lens, ratio, max_len)
+            name: delay_frames(
+                align_hidden(x, teacher.lens, ratio, max_len), self.delay
+            )
             for name, x in teacher.hidden.items()
         }
         log_probs = teacher.log_probs
@@ -155,10 +230,11 @@ class Distiller(nn.Module):
             log_probs = align_posteriors(
                 log_probs, teacher.lens, ratio, max_len, self.blank_id
             )
-        losses = {
-            name: term(student, hidden, log_probs, pad_mask, self.blank_id)
-            for name, term in self.terms.items()
-        }
+            log_probs = delay_frames(log_probs, self.delay)
+        aligned = Aligned(
+            hidden, log_probs, pad_mask, self.blank_id, teacher.decoder_log_probs
+        )
+        losses = {name: term(student, aligned) for name, term in self.terms.items()}
         total = sum(self.terms[name].weight * loss for name, loss in losses.items())
         return total, {f"loss_{name}": loss.detach() for name, loss in losses.items()}
 
@@ -169,21 +245,33 @@ class TermNeeds(NamedTuple):
     student_layers: Tuple[str, ...]
     teacher_layers: Tuple[str, ...]
     posteriors: bool
+    decoder: bool = False
 
 
 def term_needs(terms: Mapping[str, dict]) -> TermNeeds:
     """Tell what student and teacher must report for the yaml block ``terms``.
 
     Example:
-        >>> term_needs({"rkd": {"frame_weights": "none"}})
-        TermNeeds(student_layers=('last',), teacher_layers=('last',), posteriors=False)
+        >>> term_needs({"rkd": {"frame_weights": "none"}}).teacher_layers
+        ('last',)
     """
     built = Distiller(terms, _Sizes(), _Sizes(), blank_id=0).terms.values()
     return TermNeeds(
         student_layers=_layers(built, "student_layer"),
         teacher_layers=_layers(built, "teacher_layer"),
         posteriors=any(term.needs_posteriors for term in built),
+        decoder=any(term.needs_decoder for term in built),
     )
+
+
+def needs_tokens(terms: Mapping[str, dict]) -> bool:
+    """Tell whether posteriors are compared, hence token lists must be the same.
+
+    Example:
+        >>> needs_tokens({"rkd": {}}), needs_tokens({"rkd": {}, "skd": {}})
+        (False, True)
+    """
+    return any(TERMS[kind_of(name)] is not RepresentationTerm for name in terms)
 
 
 class _Sizes(dict):

@@ -1,6 +1,5 @@
 """An ESPnet ASR model that also learns from a teacher."""
 
-from contextlib import nullcontext
 from typing import Callable, Dict, Optional, Tuple
 
 from espnet2.asr.espnet_model import ESPnetASRModel
@@ -52,6 +51,14 @@ class TutorNetASRModel(ESPnetASRModel):
         """
         if task_weight < 0.0:
             raise ValueError(f"task_weight must be >= 0, got {task_weight}.")
+        if distiller.needs_decoder and (
+            self.decoder is None or self.use_transducer_decoder or task_weight == 0.0
+        ):
+            raise ValueError(
+                "the term decoder matches the attention decoder's posteriors, but the "
+                "student has none (decoder, ctc_weight: 1.0) or does not run it "
+                "(task_weight: 0.0). Give it one and a task_weight, or remove the term."
+            )
         if distiller.needs_logits and self.ctc is None:
             raise ValueError(
                 "SKD matches CTC posteriors, but the student has no CTC branch "
@@ -102,9 +109,11 @@ class TutorNetASRModel(ESPnetASRModel):
         batch = dict(kwargs, speech=speech, speech_lengths=speech_lengths)
         taught = self.teacher(dict(batch, text=text, text_lengths=text_lengths))
         needs_logits = self.distiller.needs_logits
-        # the task computes the CTC logits once: read them, do not compute them again
-        tapped = tap(self, ["ctc.ctc_lo"]) if needs_logits else nullcontext({})
-        with tapped as outputs:
+        # the task computes its logits once: read them, do not compute them again
+        names = ["ctc.ctc_lo"] * needs_logits + [
+            "decoder"
+        ] * self.distiller.needs_decoder
+        with tap(self, names) as outputs:
             if self.task_weight > 0.0:
                 task_loss, stats, _ = super().forward(
                     speech, speech_lengths, text, text_lengths, **kwargs
@@ -117,7 +126,8 @@ class TutorNetASRModel(ESPnetASRModel):
         lens, hidden = self._encoded
         self._encoded = None  # let go of the graph
         logits = outputs.get("ctc.ctc_lo")
-        student = StudentOutputs(lens, hidden, logits, self.frame_shift)
+        decoded = _decoded(outputs.get("decoder"), text_lengths)
+        student = StudentOutputs(lens, hidden, logits, self.frame_shift, *decoded)
         distillation, terms = self.distiller(student, taught)
         loss = self.task_weight * task_loss + distillation
         stats = {**stats, **terms, "loss": loss.detach()}
@@ -169,6 +179,20 @@ class TutorNetASRModel(ESPnetASRModel):
             ys_pad_lens[labelled],
         )
         return (loss * labelled.float().mean(), *stats)
+
+
+def _decoded(logits: Optional[Tensor], text_lengths: Tensor):
+    """Return decoder logits (B, L + 1, V) and their lengths (B,).
+
+    The decoder ran on the utterances with a transcript alone; the rest get zeros.
+    """
+    if logits is None:
+        return None, None
+    labelled = text_lengths > 0
+    if not bool(labelled.all()):
+        spread = logits.new_zeros(len(labelled), *logits.shape[1:])
+        logits = spread.index_put((labelled.nonzero()[:, 0],), logits)
+    return logits, (text_lengths + 1).masked_fill(~labelled, 0)
 
 
 def student_state_dict(state_dict: Dict[str, Tensor]) -> Dict[str, Tensor]:

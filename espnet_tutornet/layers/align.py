@@ -109,6 +109,26 @@ def align_posteriors(
     return _take(log_probs, window.gather(2, least).squeeze(-1))
 
 
+def delay_frames(x: Tensor, delay: int) -> Tensor:
+    """Let frame t say what frame ``t - delay`` said; the first ones repeat the first.
+
+    Args:
+        x: (B, T, D).
+        delay: frames, 0 or more.
+
+    Returns:
+        (B, T, D).
+
+    Example:
+        >>> delay_frames(torch.tensor([[[1.0], [2.0], [3.0]]]), 1).flatten().tolist()
+        [1.0, 1.0, 2.0]
+    """
+    if delay == 0:
+        return x
+    earlier = (torch.arange(x.size(1), device=x.device) - delay).clamp_min(0)
+    return x[:, earlier]
+
+
 def _centres(ratio: float, max_len: int, device: torch.device) -> Tensor:
     frames = torch.arange(max_len, device=device, dtype=torch.float64)
     return ((frames + 0.5) * ratio - 0.5).clamp_min(0.0).unsqueeze(0)  # (1, T)

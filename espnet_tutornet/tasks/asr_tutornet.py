@@ -9,7 +9,7 @@ import yaml
 from espnet2.tasks.asr import ASRTask, model_choices
 from espnet2.utils.nested_dict_action import NestedDictAction
 
-from espnet_tutornet.asr.distiller import Distiller, term_needs
+from espnet_tutornet.asr.distiller import Distiller, needs_tokens, term_needs
 from espnet_tutornet.asr.tutornet_model import TutorNetASRModel
 from espnet_tutornet.config import check_keys
 from espnet_tutornet.layers.probe import probe_model
@@ -25,7 +25,7 @@ from espnet_tutornet.teacher.loading import check_sampling_rates, sampling_rate
 
 model_choices.classes["tutornet"] = TutorNetASRModel
 
-CONF_KEYS = ("teacher", "terms", "task_weight")
+CONF_KEYS = ("teacher", "terms", "task_weight", "delay")
 
 
 class TutorNetTask(ASRTask):
@@ -38,9 +38,13 @@ class TutorNetTask(ASRTask):
             Several teachers: ``members``, name -> such a block, and ``combine``
             (``average``, ``weighted`` or ``best``, see :class:`TeacherEnsemble`).
         terms: ``rkd`` and ``skd``, each with its constructor's arguments
-            (:class:`RepresentationTerm`, :class:`SoftmaxTerm`).
+            (:class:`RepresentationTerm`, :class:`SoftmaxTerm`), and ``decoder``
+            (:class:`DecoderTerm`); further ones of a kind under names such as
+            ``rkd_middle``.
         task_weight: factor of ESPnet's own loss, 1.0 unless given; 0.0 is the RKD
             stage.
+        delay: student frames by which it learns to be later than its teacher, see
+            :class:`Distiller`.
 
     The student's dumped config.yaml is a plain ESPnet one; the distillation is recorded
     beside it in ``distill.yaml``.
@@ -86,6 +90,7 @@ class TutorNetTask(ASRTask):
         ``args`` comes out as a stock ASR task would have it: that is what ESPnet dumps.
 
         Raises:
+            ModuleNotFoundError: a transducer student, but no transducer loss.
             ValueError: an unknown key, a missing one, or token lists that differ
                 while SKD is on.
         """
@@ -93,7 +98,10 @@ class TutorNetTask(ASRTask):
         vars(args).pop("distill_conf", None)
         args.model = "tutornet"
         cls._teacher_conf = {}
-        model = super().build_model(args)
+        try:
+            model = super().build_model(args)
+        except ModuleNotFoundError as error:
+            raise _explain(error) from error
         args.model = "espnet"
         if conf and not getattr(args, "collect_stats", False):
             _check_conf(conf)
@@ -112,6 +120,7 @@ def add_distillation(
     teacher: Mapping[str, Any],
     terms: Mapping[str, Mapping[str, Any]],
     task_weight: float = 1.0,
+    delay: int = 0,
     fs: Optional[int] = None,
 ) -> None:
     """Load the teacher, build the terms and hand both to the student.
@@ -121,6 +130,7 @@ def add_distillation(
         teacher: see :class:`TutorNetTask`.
         terms: term name -> its arguments.
         task_weight: factor of the student's own loss.
+        delay: student frames by which it is later than its teacher.
         fs: the student's sampling rate in Hz, or None where it is not known.
 
     Raises:
@@ -133,7 +143,7 @@ def add_distillation(
         needs = term_needs(terms)
         tutor = build_teacher(teacher, needs)
     check_sampling_rates("the student's frontend_conf says fs:", fs, tutor.fs)
-    if "skd" in terms:
+    if needs_tokens(terms):
         check_token_lists(model.token_list, tutor.token_list)
     with torch.random.fork_rng(devices=[]):
         distiller = Distiller(
@@ -141,6 +151,7 @@ def add_distillation(
             student_sizes=probe_model(model, needs.student_layers).sizes,
             teacher_sizes=tutor.sizes,
             blank_id=tutor.blank_id,
+            delay=delay,
         )
     model.set_distillation(distiller, tutor, task_weight)
 
@@ -187,6 +198,17 @@ def _refuse_time_warp(args: argparse.Namespace) -> None:
             "specaug_conf: apply_time_warp is on (ESPnet's default): the student would "
             "hear another time axis than its teacher. Set apply_time_warp: false."
         )
+
+
+def _explain(error: ModuleNotFoundError) -> ModuleNotFoundError:
+    if "rnnt" not in (error.name or ""):
+        return error
+    return ModuleNotFoundError(
+        "decoder: transducer needs ESPnet's transducer loss, the package "
+        f"{error.name}, which is not installed. Install it (ESPnet's "
+        "tools/installers/install_warp-transducer.sh), or choose another decoder.",
+        name=error.name,
+    )
 
 
 def _record(conf: Mapping[str, Any], output_dir: Path) -> None:

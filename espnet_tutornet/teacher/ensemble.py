@@ -65,6 +65,7 @@ class TeacherEnsemble:
         lead = said[0]
         if lead.log_probs is None:
             return lead
+        weights = self.weigh(self._errors(said, batch))  # (M, B)
         frames = lead.log_probs.size(1)
         aligned = [lead.log_probs]
         for other in said[1:]:
@@ -74,11 +75,14 @@ class TeacherEnsemble:
                     other.log_probs, other.lens, ratio, frames, self.blank_id
                 )
             )
-        log_probs = torch.stack(aligned)
-        weights = self.weigh(self._errors(said, batch)).to(log_probs.device)  # (M, B)
-        weighted = log_probs + weights.log()[:, :, None, None]
-        combined = weighted.logsumexp(dim=0)  # (M, B, T, V) -> (B, T, V)
-        return TeacherOutputs(lead.lens, lead.hidden, combined, lead.frame_shift)
+        decoded = [other.decoder_log_probs for other in said]
+        return TeacherOutputs(
+            lead.lens,
+            lead.hidden,
+            _mix(aligned, weights),
+            lead.frame_shift,
+            None if decoded[0] is None else _mix(decoded, weights),
+        )
 
     def _errors(
         self, said: Sequence[TeacherOutputs], batch: Mapping[str, Tensor]
@@ -103,6 +107,13 @@ class TeacherEnsemble:
         tokens = "".join(self.token_list[i] for i in ids)
         # as ESPnet writes a word's beginning: in characters, in pieces
         return tokens.replace("<space>", " ").replace("\u2581", " ").split()
+
+
+def _mix(log_probs: Sequence[Tensor], weights: Tensor) -> Tensor:
+    """Average probabilities: M of (B, T, V) with weights (M, B) -> (B, T, V)."""
+    stacked = torch.stack(list(log_probs))
+    weighted = stacked + weights.to(stacked.device).log()[:, :, None, None]
+    return weighted.logsumexp(dim=0)
 
 
 def weigh_alike(errors: Tensor) -> Tensor:

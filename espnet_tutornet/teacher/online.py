@@ -5,6 +5,7 @@ from typing import Iterable, Mapping, Optional, Union
 
 import torch
 from espnet2.asr.espnet_model import ESPnetASRModel
+from espnet.nets.pytorch_backend.transformer.add_sos_eos import add_sos_eos
 from torch import Tensor
 
 from espnet_tutornet.layers.probe import probe_model
@@ -24,9 +25,11 @@ class OnlineTeacher:
         model: a trained ESPnet ASR model.
         layers: encoder layers to report; ``last`` is the encoder's output.
         use_posteriors: also report the CTC posteriors.
+        use_decoder: also report the attention decoder's posteriors of the transcript.
 
     Raises:
-        ValueError: unknown layer; posteriors asked of a model without CTC.
+        ValueError: unknown layer; posteriors asked of a model without CTC, or without
+            an attention decoder.
     """
 
     def __init__(
@@ -34,15 +37,21 @@ class OnlineTeacher:
         model: ESPnetASRModel,
         layers: Iterable[str] = ("last",),
         use_posteriors: bool = True,
+        use_decoder: bool = False,
     ):
         self.model = model.requires_grad_(False).eval()
         self.layers = tuple(layers)
-        self.use_posteriors = use_posteriors
+        self.use_posteriors, self.use_decoder = use_posteriors, use_decoder
         if use_posteriors and model.ctc is None:
             raise ValueError(
                 "the teacher has no CTC branch (ctc_weight 0.0), expected one: SKD and "
                 "the frame weights nonblank, peak, mask and entropy read its CTC "
                 "posteriors. Choose another teacher, or RKD with frame_weights: none."
+            )
+        if use_decoder and not has_attention_decoder(model):
+            raise ValueError(
+                "the teacher has no attention decoder, expected one: the term decoder "
+                "reads its posteriors. Choose a hybrid teacher, or remove the term."
             )
         probe = probe_model(model, self.layers)
         self.frame_shift, self.sizes = probe.frame_shift, probe.sizes
@@ -64,7 +73,8 @@ class OnlineTeacher:
         """Listen to a batch.
 
         Args:
-            batch: ``speech`` (B, S) samples and ``speech_lengths`` (B,).
+            batch: ``speech`` (B, S) samples and ``speech_lengths`` (B,); for the
+                decoder also ``text`` (B, L), ``text_lengths`` (B,).
 
         Returns:
             What the teacher says of it, without a graph.
@@ -79,4 +89,22 @@ class OnlineTeacher:
         if self.use_posteriors:
             log_probs = self.model.ctc.log_softmax(hidden["last"])
         kept = {name: hidden[name] for name in self.layers}
-        return TeacherOutputs(lens, kept, log_probs, self.frame_shift)
+        decoded = (
+            self._decode(hidden["last"], lens, batch) if self.use_decoder else None
+        )
+        return TeacherOutputs(lens, kept, log_probs, self.frame_shift, decoded)
+
+    def _decode(
+        self, encoder_out: Tensor, lens: Tensor, batch: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Read the transcript along: (B, L + 1, V)."""
+        model, lengths = self.model, batch["text_lengths"]
+        text = batch["text"][:, : int(lengths.max())]
+        text, _ = add_sos_eos(text, model.sos, model.eos, model.ignore_id)
+        decoder_out, _ = model.decoder(encoder_out, lens, text, lengths + 1)
+        return decoder_out.float().log_softmax(dim=-1)
+
+
+def has_attention_decoder(model: ESPnetASRModel) -> bool:
+    """Whether the model has a decoder that attends; that of a transducer does not."""
+    return model.decoder is not None and not model.use_transducer_decoder

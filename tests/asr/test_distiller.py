@@ -78,13 +78,69 @@ def test_frames_that_only_the_student_has_are_masked():
     assert not student.hidden["last"].grad[0, 6:].any()
 
 
+def test_a_delayed_student_learns_what_the_teacher_said_before():
+    """A student that repeats its teacher two frames later has nothing left to learn."""
+    student, teacher = random_pair(frames=8, teacher_frames=6)  # lens 8, 6; 6, 4
+    late = torch.full((2, 8, 5), 7.0)
+    late[:, 2:] = teacher.log_probs
+    student = StudentOutputs(student.lens, student.hidden, late, 640.0)
+    terms = {"skd": {}}
+    distiller = Distiller(terms, {"last": 4}, {"last": 3}, blank_id=0, delay=2)
+    assert distiller(student, teacher)[0] == pytest.approx(0.0, abs=1e-9)
+    for delay in (0, 1, 3):
+        distiller = Distiller(terms, {"last": 4}, {"last": 3}, 0, delay=delay)
+        assert distiller(student, teacher)[0] > 0.1
+
+
+def test_frames_before_the_delay_and_past_the_end_have_no_target():
+    student, teacher = random_pair(frames=8, teacher_frames=6)
+    distiller = Distiller(BOTH, {"last": 4}, {"last": 3}, 0, delay=1)
+    distiller(student, teacher)[0].backward()
+    heard = student.logits.grad.abs().sum(-1) > 0
+    assert heard.tolist() == [
+        [False] + [True] * 6 + [False],
+        [False] + [True] * 4 + [False] * 3,
+    ]
+    assert torch.equal(heard, student.hidden["last"].grad.abs().sum(-1) > 0)
+
+
+def test_a_delay_longer_than_the_utterance_leaves_nothing():
+    student, teacher = random_pair()
+    total, _ = Distiller(BOTH, {"last": 4}, {"last": 3}, 0, delay=9)(student, teacher)
+    total.backward()
+    assert total == 0.0 and not student.logits.grad.any()
+
+
+@pytest.mark.parametrize("delay", [-1, 0.5, "2", None])
+def test_a_delay_that_is_no_number_of_frames_is_refused(delay):
+    with pytest.raises(ValueError, match="delay must be a number of student frames"):
+        Distiller(BOTH, {"last": 4}, {"last": 3}, 0, delay=delay)
+
+
 def test_term_needs_tells_layers_and_posteriors():
     conf = {"student_layer": "enc.0", "teacher_layer": "encoders.3"}
     needs = term_needs({"rkd": conf})
-    assert needs == (("enc.0",), ("encoders.3",), True)
+    assert needs == (("enc.0",), ("encoders.3",), True, False)
     assert term_needs({"rkd": {"frame_weights": "energy"}}).posteriors is False
-    assert term_needs({"skd": {}}) == ((), (), True)
+    assert term_needs({"skd": {}}) == ((), (), True, False)
     assert term_needs({"skd": None, "rkd": None}).student_layers == ("last",)
+
+
+def test_several_pairs_of_layers_add_up_each_with_its_weight():
+    layers = {"student_layer": "inner", "teacher_layer": "block"}
+    terms = {"rkd": {"weight": 2.0}, "rkd_inner": {**layers, "weight": 0.5}, "skd": {}}
+    sizes = ({"last": 4, "inner": 2}, {"last": 3, "block": 5})
+    distiller = Distiller(terms, *sizes, blank_id=0)
+    student, teacher = random_pair()
+    student.hidden["inner"] = torch.randn(2, 6, 2)
+    teacher.hidden["block"] = torch.randn(2, 6, 5)
+    total, stats = distiller(student, teacher)
+    assert list(stats) == ["loss_rkd", "loss_rkd_inner", "loss_skd"]
+    parts = [stats["loss_rkd"] * 2.0, stats["loss_rkd_inner"] * 0.5]
+    torch.testing.assert_close(total.detach(), sum(parts) + stats["loss_skd"] * 0.25)
+    assert stats["loss_rkd"] != stats["loss_rkd_inner"]
+    assert term_needs(terms)[:2] == (("last", "inner"), ("last", "block"))
+    assert term_needs({"rkd_inner": layers})[:2] == (("inner",), ("block",))
 
 
 def test_needs_logits_follows_skd():
@@ -100,7 +156,9 @@ def test_adapter_is_the_only_parameter():
 @pytest.mark.parametrize(
     "terms, message",
     [
-        ({"kd": {}}, r"unknown keys \['kd'\]. Known keys: \['rkd', 'skd'\]"),
+        ({"kd": {}}, r"unknown term 'kd'. Known terms: \['decoder', 'rkd', 'skd'\]"),
+        ({"rkdx": {}}, r"unknown term 'rkdx'"),
+        ({"rkd_a": {"layer": "x"}}, r"terms: rkd_a: unknown keys \['layer'\]"),
         (
             {"skd": {"wieght": 1}},
             r"terms: skd: unknown.*'criterion', 'temperature', 'we",

@@ -1,4 +1,5 @@
 import argparse
+import importlib.util
 
 import pytest
 import torch
@@ -6,6 +7,7 @@ import yaml
 from espnet2.tasks.asr import ASRTask
 
 from espnet_tutornet.asr.tutornet_model import TutorNetASRModel, student_state_dict
+from espnet_tutornet.bin.dump_teacher import main as dump_teacher
 from espnet_tutornet.tasks.asr_tutornet import TutorNetTask, check_token_lists
 
 TERMS = {"rkd": {"weight": 2.0}, "skd": {"criterion": "kl", "temperature": 2.0}}
@@ -114,7 +116,7 @@ def build_with(make_args, conf, **given):
             {"term": {}},
             r"distill_conf: unknown keys \['term'\].*'task_weight', 'teacher'",
         ),
-        ({"terms": {"kd": {}}}, r"terms: unknown keys \['kd'\].*\['rkd', 'skd'\]"),
+        ({"terms": {"kd": {}}}, r"terms: unknown term 'kd'.*'rkd', 'skd'\]"),
         ({"terms": {}}, "distill_conf: terms is missing"),
         ({"teacher": None}, "distill_conf: teacher is missing"),
         ({"teacher": {"dir": "x"}}, r"unknown keys \['dir'\].*'config', 'missing', 'm"),
@@ -186,6 +188,19 @@ def test_first_difference_of_token_lists_is_named(student, teacher, message):
         check_token_lists(student, teacher)
 
 
+def test_a_transducer_without_its_loss_says_what_to_install(make_args):
+    if importlib.util.find_spec("warprnnt_pytorch"):
+        pytest.skip("ESPnet's transducer loss is installed")
+    args = make_args(
+        decoder="transducer",
+        decoder_conf={"rnn_type": "lstm", "num_layers": 1, "hidden_size": 8},
+        joint_net_conf={"joint_space_size": 8},
+        model_conf={"ctc_weight": 0.3},
+    )
+    with pytest.raises(ModuleNotFoundError, match="warprnnt_pytorch.*Install it"):
+        TutorNetTask.build_model(args)
+
+
 @pytest.mark.parametrize("conf", [{}, {"apply_time_warp": True}])
 def test_time_warp_is_refused(make_args, distill_conf, conf):
     conf = {"time_mask_width_range": [0, 4], **conf}
@@ -214,7 +229,7 @@ def test_distillation_does_not_shift_the_students_random_numbers(
     assert torch.equal(*states), "dropout and SpecAug would differ in training"
 
 
-def train(tmp_path, wav_data, tokens, make_args, *words):
+def train(tmp_path, wav_data, tokens, make_args, *words, **more):
     """Train one epoch with ESPnet's Trainer; return its output directory."""
     args = vars(make_args())
     keys = ("encoder", "encoder_conf", "frontend_conf", "model_conf")
@@ -222,7 +237,7 @@ def train(tmp_path, wav_data, tokens, make_args, *words):
     config.update(max_epoch=1, batch_type="sorted", batch_size=3, num_workers=0)
     config.update(optim="adam", optim_conf={"lr": 0.001}, use_matplotlib=False)
     config.update(use_tensorboard=False, num_att_plot=0, token_type="word")
-    config.update(best_model_criterion=[["valid", "loss_rkd", "min"]])
+    config.update(best_model_criterion=[["valid", "loss_rkd", "min"]], **more)
     (tmp_path / "train.yaml").write_text(yaml.safe_dump(config))
     (tmp_path / "tokens.txt").write_text("\n".join(tokens) + "\n")
     command = ["--config", str(tmp_path / "train.yaml"), "--ngpu", "0"]
@@ -246,6 +261,37 @@ def quiet_main(monkeypatch):
     yield
     logging.getLogger().handlers[:] = handlers
     logging.getLogger().setLevel(level)
+
+
+def test_the_same_steps_from_online_cached_and_several_teachers(
+    tmp_path, wav_data, tokens, make_args, distill_conf, quiet_main
+):
+    """A teacher and itself, asked twice, are one: parameters agree after an epoch."""
+    files = distill_conf["teacher"]
+    (wav_data / "utt2num_samples").write_text((wav_data / "speech_shape").read_text())
+    cache = tmp_path / "cache"
+    dump_teacher(
+        ["--teacher_config", files["config"], "--teacher_model", files["model"]]
+        + ["--data_dirs", str(wav_data), "--out_dir", str(cache)]
+        + ["--hidden_form", "two_byte", "--top_k", str(len(tokens))]
+    )
+    teachers = {
+        "online": files,
+        "cached": {"cache": str(cache)},
+        "several": {"members": {"a": {"cache": str(cache)}, "b": files}},
+    }
+    trained = {}
+    for name, teacher in teachers.items():
+        (tmp_path / name).mkdir()
+        conf = {"teacher": teacher, "terms": {"rkd": {}, "skd": {"weight": 1.0}}}
+        # not Adam: it would blow up rounding where the gradient is all but zero
+        more = {"distill_conf": conf, "optim": "sgd", "optim_conf": {"lr": 0.1}}
+        out = train(tmp_path / name, wav_data, tokens, make_args, **more)
+        trained[name] = torch.load(out / "1epoch.pth", weights_only=True)
+    assert "distiller.terms.rkd.loss.adapter.weight" in trained["online"]
+    for name in ("cached", "several"):
+        for key, value in trained["online"].items():
+            torch.testing.assert_close(trained[name][key], value, atol=1e-4, rtol=0)
 
 
 def test_espnets_trainer_trains_and_leaves_a_plain_config(

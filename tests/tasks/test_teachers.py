@@ -48,6 +48,11 @@ def test_a_cache_and_a_model_give_the_two_kinds(files, cache):
     assert isinstance(both.substitute, OnlineTeacher)
 
 
+def test_a_cache_has_nothing_for_the_decoder(files, cache):
+    with pytest.raises(ValueError, match="keeps no posteriors of the attention dec"):
+        build_teacher({"cache": cache}, NEEDS._replace(decoder=True))
+
+
 def test_several_teachers_online_and_cached(files, cache):
     conf = {"members": {"a": {"cache": cache}, "b": files}, "combine": "best"}
     check_teacher_conf(conf)
