@@ -62,6 +62,17 @@ CONTEXTUAL = {
     "ctx_pos_enc": True,
 }
 
+JASPER = {
+    "blocks": [
+        {"filters": 8, "kernel": 3, "stride": 2},
+        {"filters": 8, "kernel": 5, "repeat": 2, "residual": True},
+        {"filters": 10, "kernel": 3, "residual": True},
+    ]
+}
+DEEPSPEECH2 = dict(
+    conv_channels=2, num_layers=1, hidden_size=6, output_size=10, dropout=0.0
+)
+
 # name -> (encoder, encoder_conf, feature frames an output frame)
 ENCODERS = {
     "conformer": (*_conformer("conv2d"), 4),
@@ -72,7 +83,9 @@ ENCODERS = {
     "branchformer": ("branchformer", BRANCHFORMER, 4),
     "contextual_conformer": ("contextual_block_conformer", CONTEXTUAL, 4),
     "contextual_transformer": ("contextual_block_transformer", CONTEXTUAL, 4),
+    "deepspeech2": ("deepspeech2", DEEPSPEECH2, 2),
     "e_branchformer": ("e_branchformer", E_BRANCHFORMER, 4),
+    "jasper": ("jasper", JASPER, 2),
     "multiconv_conformer": ("multiconv_conformer", MULTICONV, 4),
     "transformer": ("transformer", {**SELF_ATTENTION, "input_layer": "conv2d"}, 4),
     "rnn": ("rnn", {**RECURRENT, "subsample": [2, 2]}, 4),
@@ -98,6 +111,8 @@ def make_args():
     Blocks such as model_conf are laid over ESPnet's defaults.
     """
     from espnet2.tasks.asr import ASRTask
+
+    import espnet_tutornet.encoder.register  # noqa: F401
 
     defaults = ASRTask.get_default_config()
 

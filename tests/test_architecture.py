@@ -18,6 +18,7 @@ FLOORS = {
     "recipe": 1,
     "losses": 2,
     "layers": 2,
+    "encoder": 2,
     "asr": 3,
     "teacher": 3,
     "tasks": 4,
@@ -76,6 +77,10 @@ def test_module_imports_only_what_its_room_may(path):
         assert "teacher" not in used
     if here == "teacher":
         assert "asr" not in used
+    if here == "encoder":
+        assert used <= {"encoder", "config"}
+    if "encoder" in used:
+        assert here in ("encoder", "teacher", "tasks", "bin")
 
 
 def test_no_module_imports_a_part_of_espnet_that_moved():

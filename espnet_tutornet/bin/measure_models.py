@@ -1,10 +1,16 @@
-"""Count parameters and measure the real-time factor of greedy CTC on one CPU thread."""
+"""Measure models: parameters, MACs, bytes, and real-time factors on one CPU thread.
+
+``measure.json`` holds ``parameters``; ``macs_per_second``, multiply-accumulates a
+second of audio; ``size_bytes`` of the .pth; ``rtf`` and ``rtf_int8``, the real-time
+factors of greedy CTC in float32 and after ESPnet's ``--quantize_asr_model true``, the
+latter null for a model that it does not run.
+"""
 
 import argparse
 import json
-import time
+import sys
 from pathlib import Path
-from typing import List
+from typing import Any, Dict, List
 
 import soundfile
 import torch
@@ -13,40 +19,46 @@ from tqdm import tqdm
 from espnet_tutornet.bin.command import exit_on_error
 from espnet_tutornet.recipe.data_dir import read_two_columns
 from espnet_tutornet.recipe.files import atomic_write
+from espnet_tutornet.tasks.cost import (
+    macs_per_second,
+    quantize_linear,
+    real_time_factor,
+)
 from espnet_tutornet.teacher.loading import load_model
 
 UTTERANCES = 20
 
 
-@torch.no_grad()
-def real_time_factor(model: torch.nn.Module, waves: List[torch.Tensor], fs: int):
-    """Divide the time to encode and take the best CTC path by the audio's duration.
-
-    Utterances go one by one, after a warm-up; a model without CTC is encoded alone.
+def measure_model(
+    config: str, model_file: str, waves: List[torch.Tensor], fs: int
+) -> Dict[str, Any]:
+    """Return what ``measure.json`` holds of one model; a note goes to stderr.
 
     Args:
-        model: an ESPnet ASR model in eval mode.
-        waves: (S,) samples each.
+        config: ESPnet's config.yaml.
+        model_file: the .pth that belongs to it.
+        waves: (S,) samples each, to time on.
         fs: sampling rate in Hz.
-
-    Returns:
-        Seconds of work a second of audio.
     """
-    model.encode(waves[0][None], torch.tensor([len(waves[0])]))
-    start = time.perf_counter()
-    for wave in waves:
-        encoder_out, _ = model.encode(wave[None], torch.tensor([len(wave)]))
-        if isinstance(encoder_out, tuple):
-            encoder_out = encoder_out[0]
-        if model.ctc is not None:
-            torch.unique_consecutive(model.ctc.argmax(encoder_out)[0])
-    seconds = sum(len(wave) for wave in waves) / fs
-    return (time.perf_counter() - start) / seconds
+    model, _ = load_model(config, model_file)
+    measured: Dict[str, Any] = {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "rtf": real_time_factor(model, waves, fs),
+        "macs_per_second": macs_per_second(model, fs),
+        "size_bytes": Path(model_file).stat().st_size,
+        "rtf_int8": None,
+    }
+    try:
+        measured["rtf_int8"] = real_time_factor(quantize_linear(model), waves, fs)
+    except (AttributeError, RuntimeError, TypeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        print(f"{model_file} does not run in int8: {reason}", file=sys.stderr)
+    return measured
 
 
 def get_parser() -> argparse.ArgumentParser:
     """Return the argument parser."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--wav_scp", type=Path, required=True, help="Audio to time on")
     parser.add_argument(
         "--models",
@@ -68,11 +80,7 @@ def main(cmd=None) -> None:
     waves, fs = [torch.from_numpy(wave) for wave, _ in audio], audio[0][1]
     for triple in tqdm(args.models, desc="measuring", unit="model", disable=None):
         directory, config, model_file = triple.split("=")
-        model, _ = load_model(config, model_file)
-        measured = {
-            "parameters": sum(p.numel() for p in model.parameters()),
-            "rtf": real_time_factor(model, waves, fs),
-        }
+        measured = measure_model(config, model_file, waves, fs)
         with atomic_write(Path(directory) / "measure.json") as f:
             json.dump(measured, f)
 

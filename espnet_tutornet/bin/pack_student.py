@@ -10,10 +10,11 @@ from pathlib import Path
 import yaml
 
 from espnet_tutornet.bin.command import exit_on_error
+from espnet_tutornet.recipe.card import CARD
 
 
 def pack_student(expdir: Path) -> Path:
-    """Write ``<expdir>/<name of expdir>.zip``.
+    """Write ``<expdir>/<name of expdir>.zip``: the export, and the model card if any.
 
     ``espnet2.bin.pack`` copies paths as they are, so it runs inside a copy of the
     export whose files name each other without a directory.
@@ -37,6 +38,8 @@ def pack_student(expdir: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=expdir, prefix=".pack") as temporary:
         work = Path(temporary) / "model"
         shutil.copytree(export, work)
+        if (expdir / CARD).is_file():
+            shutil.copy(expdir / CARD, work)
         text = (work / "config.yaml").read_text(encoding="utf-8")
         conf = _strip(yaml.safe_load(text), f"{export}/")
         (work / "config.yaml").write_text(

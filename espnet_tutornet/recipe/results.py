@@ -20,6 +20,8 @@ METHODS = {
     "rkd_skd": "RKD, then SKD",
 }
 RUN_KEYS = ("student", "teacher", "method", "seed", "total_epochs")
+SIZE_KEYS = ("parameters", "rtf")  # that every measure.json has
+MORE_SIZE_KEYS = ("macs_per_second", "size_bytes", "rtf_int8")  # of newer ones
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,9 @@ class Run:
     inference: str  # "ctc_greedy" of decode_ctc_greedy
     parameters: Optional[int] = None
     rtf: Optional[float] = None
+    macs_per_second: Optional[float] = None  # multiply-accumulates a second of audio
+    size_bytes: Optional[int] = None  # of the .pth
+    rtf_int8: Optional[float] = None
     scores: Dict[str, Dict[str, Counts]] = field(default_factory=dict)
 
     def rate(self, unit: str, test_set: str) -> Optional[float]:
@@ -95,7 +100,7 @@ def _read_run(path: Path) -> List[Run]:
             "anew or complete the file."
         )
     measured = path.with_name("measure.json")
-    size = _read_json(measured, ("parameters", "rtf")) if measured.is_file() else {}
+    size = _read_json(measured, SIZE_KEYS) if measured.is_file() else {}
     scores: Dict[str, Dict[str, Dict[str, Counts]]] = {}
     for score in sorted(path.parent.glob("decode_*/*/score.json")):
         inference = score.parts[-3][len("decode_") :]
@@ -108,9 +113,8 @@ def _read_run(path: Path) -> List[Run]:
             *(info[key] for key in RUN_KEYS),
             config=Path(info.get("config") or "").stem,
             inference=inference,
-            parameters=size.get("parameters"),
-            rtf=size.get("rtf"),
             scores=by_set,
+            **{key: size.get(key) for key in (*SIZE_KEYS, *MORE_SIZE_KEYS)},
         )
         for inference, by_set in scores.items()
     ]
@@ -138,11 +142,14 @@ def write_csv(runs: Sequence[Run], f: IO) -> None:
     names = ["run", *RUN_KEYS, "parameters", "rtf", "inference"]
     columns = [(unit, test_set) for test_set in sets for unit in ("wer", "cer")]
     writer = csv.writer(f, lineterminator="\n")
-    writer.writerow([*names, *(f"{unit}_{test_set}" for unit, test_set in columns)])
+    scored = [f"{unit}_{test_set}" for unit, test_set in columns]
+    writer.writerow([*names, *scored, *MORE_SIZE_KEYS])
     for run in runs:
         row = [run.name, *(getattr(run, key) for key in RUN_KEYS), run.parameters]
         rates = [_number(run.rate(*column), 2, "") for column in columns]
-        writer.writerow([*row, _number(run.rtf, 4, ""), run.inference, *rates])
+        row += [_number(run.rtf, 4, ""), run.inference, *rates]
+        row += [_number(run.macs_per_second, 0, ""), run.size_bytes]
+        writer.writerow([*row, _number(run.rtf_int8, 4, "")])
 
 
 def _number(value: Optional[float], digits: int, unknown: str = "-") -> str:

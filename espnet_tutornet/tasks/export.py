@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any, Dict
 
 import yaml
+from espnet2.asr.espnet_model import ESPnetASRModel
 
 from espnet_tutornet.asr.tutornet_model import student_state_dict
+from espnet_tutornet.encoder.register import ENCODERS, needing_us
 from espnet_tutornet.recipe.files import atomic_dir
 from espnet_tutornet.tasks.saving import save
 from espnet_tutornet.teacher.loading import (
     ParametersMismatch,
     build_filled,
     load_parameters,
-    names_of_202511,
+    portable_names,
 )
 
 # Where this training read and wrote: nobody else has these paths.
@@ -59,10 +61,12 @@ def export_student(expdir: Path, checkpoint: str) -> Path:
         )
     conf = yaml.safe_load(config_file.read_text(encoding="utf-8"))
     state_dict = student_state_dict(load_parameters(expdir / checkpoint))
-    state_dict = names_of_202511(state_dict)  # the form that either release decodes
-    _check_complete(conf, state_dict, expdir / checkpoint)
+    model = _fill(conf, state_dict, expdir / checkpoint)
+    state_dict = portable_names(model, state_dict)
     for key in LOCAL_KEYS:
         conf.pop(key, None)
+    if conf["encoder"] in ENCODERS:
+        conf["encoder"] = needing_us(conf["encoder"])
     with atomic_dir(out_dir) as new:
         for block, key in MODEL_FILES:
             _bring_file(conf, block, key, new, out_dir)
@@ -72,9 +76,9 @@ def export_student(expdir: Path, checkpoint: str) -> Path:
     return out_dir
 
 
-def _check_complete(conf: Dict[str, Any], state_dict: dict, checkpoint: Path) -> None:
+def _fill(conf: Dict[str, Any], state_dict: dict, checkpoint: Path) -> ESPnetASRModel:
     try:
-        build_filled(argparse.Namespace(**conf), state_dict)
+        return build_filled(argparse.Namespace(**conf), state_dict)
     except ParametersMismatch as error:
         raise RuntimeError(
             f"{checkpoint} does not fill the ESPnet model of its config.yaml: {error}. "

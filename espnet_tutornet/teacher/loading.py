@@ -13,6 +13,8 @@ from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.tasks.asr import ASRTask
 from humanfriendly import parse_size
 
+import espnet_tutornet.encoder.register  # noqa: F401, a teacher may have them
+
 
 def load_config(config_file: Union[str, Path]) -> argparse.Namespace:
     """Read an ESPnet ``config.yaml``.
@@ -137,8 +139,9 @@ def build_filled(
 def names_of_202511(state_dict: Dict[str, torch.Tensor]) -> Dict[str, torch.Tensor]:
     """Name parameters as ESPnet 202511 does, which both releases load.
 
-    ESPnet 202611 calls the linear layer after a convolutional input layer
-    ``embed.out`` and reads the older ``embed.out.0`` too; not the other way round.
+    ESPnet 202611 calls the linear layer after most convolutional input layers
+    ``embed.out`` and reads the older ``embed.out.0`` too; not the other way round. The
+    input layers of contextual-block encoders have ``embed.out`` in both releases.
 
     Example:
         >>> list(names_of_202511({"encoder.embed.out.weight": 1, "ctc.out.bias": 2}))
@@ -148,6 +151,14 @@ def names_of_202511(state_dict: Dict[str, torch.Tensor]) -> Dict[str, torch.Tens
         re.sub(r"(^|\.)embed\.out\.(weight|bias)$", r"\1embed.out.0.\2", name): value
         for name, value in state_dict.items()
     }
+
+
+def portable_names(
+    model: ESPnetASRModel, state_dict: Dict[str, torch.Tensor]
+) -> Dict[str, torch.Tensor]:
+    """Name the parameters of ``model`` so that either release loads them."""
+    renamed = names_of_202511(state_dict)
+    return renamed if _load(model, renamed) is None else state_dict
 
 
 def _load(model: ESPnetASRModel, state_dict: Dict[str, torch.Tensor]) -> Optional[str]:

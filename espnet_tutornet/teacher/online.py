@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Iterable, Mapping, Optional, Union
 
 import torch
-from espnet2.asr.espnet_model import ESPnetASRModel
-from espnet.nets.pytorch_backend.transformer.add_sos_eos import add_sos_eos
+from espnet2.asr.espnet_model import ESPnetASRModel, add_sos_eos
 from torch import Tensor
 
 from espnet_tutornet.layers.probe import probe_model

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -5,6 +6,8 @@ from espnet_tutornet.asr.distiller import Distiller, term_needs
 from espnet_tutornet.asr.tutornet_model import TutorNetASRModel
 from espnet_tutornet.losses import RepresentationLoss, SoftmaxLoss
 from espnet_tutornet.outputs import StudentOutputs, TeacherOutputs
+from espnet_tutornet.teacher.cached import CachedTeacher
+from espnet_tutornet.teacher.manifest import Manifest
 from espnet_tutornet.teacher.online import OnlineTeacher
 
 BOTH = {"rkd": {}, "skd": {}}
@@ -209,11 +212,53 @@ def test_every_pair_of_encoders_distils(
     sizes = {"last": student.encoder.output_size()}
     student.set_distillation(Distiller(BOTH, sizes, teacher.sizes, 0), teacher, 0.0)
     student.zero_grad()
+    before = [value.clone() for value in teacher.model.state_dict().values()]
     loss, stats, _ = student(**batch)
     loss.backward()
+    after = teacher.model.state_dict().values()
+    assert all(torch.equal(*pair) for pair in zip(before, after))
+    assert all(p.grad is None for p in teacher.model.parameters())
     assert student.frame_shift == hop * subsampling_of(student_name)
     assert loss.isfinite() and loss > 0
     assert stats["loss_rkd"] > 0 and stats["loss_skd"] > 0
-    grads = [p.grad for p in student.encoder.parameters() if p.grad is not None]
-    assert all(grad.isfinite().all() for grad in grads)
-    assert sum(grad.abs().sum() for grad in grads) > 0
+    reached = [*student.encoder.parameters(), *student.ctc.parameters()]
+    reached += student.distiller.parameters()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in reached)
+    dead = [p for p in reached if not p.grad.any()]
+    assert len(dead) <= len(reached) // 10  # a key's bias has no effect on attention
+
+
+def test_what_a_cache_keeps_of_any_teacher_teaches_as_it_does(
+    teacher_name, teacher_of, build_student, batch
+):
+    """Two bytes a value and all tokens: the losses are those of the online teacher."""
+    online = teacher_of(teacher_name)
+    layers = {"last": {"form": "two_byte", "width": online.sizes["last"], "codes": 0}}
+    manifest = Manifest(
+        fingerprint="",
+        fs=16000,
+        frame_shift=online.frame_shift,
+        token_list=online.token_list,
+        blank_id=online.blank_id,
+        layers=layers,
+        top_k=len(online.token_list),
+    )
+    cached = CachedTeacher(manifest, {})
+    said = online(batch)
+    streams = {"last": said.hidden["last"], "posteriors": said.log_probs}
+    rows = [
+        np.concatenate(
+            [form.encode(streams[name][b]) for name, form in cached.forms.items()], 1
+        )
+        for b in range(2)
+    ]
+    stream = {"teacher": torch.from_numpy(np.stack(rows)), "teacher_lengths": said.lens}
+    losses = []
+    for teacher, more in ((online, {}), (cached, stream)):
+        student = build_student(0).eval()
+        torch.manual_seed(1)
+        sizes = {"last": student.encoder.output_size()}
+        student.set_distillation(Distiller(BOTH, sizes, teacher.sizes, 0), teacher)
+        stats = student(**batch, **more)[1]
+        losses.append([float(stats[f"loss_{name}"]) for name in ("rkd", "skd")])
+    assert losses[1] == pytest.approx(losses[0], rel=2e-3)

@@ -6,7 +6,7 @@ import torch
 import yaml
 
 from espnet_tutornet.bin.export_student import main
-from espnet_tutornet.teacher.loading import names_of_202511
+from espnet_tutornet.teacher.loading import load_model, names_of_202511
 
 
 @pytest.fixture
@@ -32,6 +32,15 @@ def training(save_asr, tmp_path):
 def _export(run, checkpoint="last.pth"):
     main(["--expdir", str(run), "--checkpoint", checkpoint])
     return run / "export"
+
+
+def test_a_student_of_any_encoder_comes_out(save_asr, tmp_path, encoder_name):
+    config, model = save_asr(tmp_path / "run", 0, encoder_name)
+    export = _export(config.parent, model.name)
+    filled, _ = load_model(export / "config.yaml", export / "model.pth")
+    trained, _ = load_model(config, model)
+    pairs = zip(filled.state_dict().values(), trained.state_dict().values())
+    assert all(torch.equal(mine, its) for mine, its in pairs)
 
 
 def test_the_export_fills_a_stock_model(training, tokens):

@@ -1,9 +1,10 @@
 import json
 
 import pytest
-import torch
 
-from espnet_tutornet.bin.measure_models import main, real_time_factor
+from espnet_tutornet.bin import measure_models
+from espnet_tutornet.bin.measure_models import main
+from espnet_tutornet.tasks.cost import macs_per_second
 
 
 @pytest.fixture(scope="module")
@@ -12,14 +13,34 @@ def model_files(save_asr, tmp_path_factory):
 
 
 def test_every_model_gets_its_numbers(model_files, build_asr, wav_data, tmp_path):
-    config, model = model_files
-    triples = [f"{tmp_path}/{name}={config}={model}" for name in ("a", "b")]
+    config, model_file = model_files
+    triples = [f"{tmp_path}/{name}={config}={model_file}" for name in ("a", "b")]
     main(["--wav_scp", str(wav_data / "wav.scp"), "--models", *triples])
-    expected = sum(p.numel() for p in build_asr(0).parameters())
+    model = build_asr(0)
     for name in ("a", "b"):
         measured = json.loads((tmp_path / name / "measure.json").read_text())
-        assert measured["parameters"] == expected
-        assert 0 < measured["rtf"] < 100
+        assert 0 < measured.pop("rtf") < 100 and 0 < measured.pop("rtf_int8") < 100
+        assert measured == {
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "macs_per_second": macs_per_second(model, 16000),
+            "size_bytes": model_file.stat().st_size,
+        }
+
+
+def test_a_model_that_does_not_run_in_int8_is_still_measured(
+    model_files, wav_data, tmp_path, monkeypatch, capsys
+):
+    def refuse(model):
+        raise RuntimeError("no kernel\nat such a place")
+
+    monkeypatch.setattr(measure_models, "quantize_linear", refuse)
+    config, model_file = model_files
+    triple = f"{tmp_path}={config}={model_file}"
+    main(["--wav_scp", str(wav_data / "wav.scp"), "--models", triple])
+    measured = json.loads((tmp_path / "measure.json").read_text())
+    assert measured["rtf"] > 0 and measured["rtf_int8"] is None
+    note = f"{model_file} does not run in int8: no kernel\n"
+    assert note in capsys.readouterr().err
 
 
 def test_a_missing_model_is_named(model_files, wav_data, tmp_path, capsys):
@@ -30,27 +51,3 @@ def test_a_missing_model_is_named(model_files, wav_data, tmp_path, capsys):
     assert ended.value.code == 1
     assert f"{tmp_path}/no.pth" in capsys.readouterr().err
     assert not (tmp_path / "measure.json").exists()
-
-
-class Clocked(torch.nn.Module):
-    """Advances a clock of its own by 0.5 s for each utterance."""
-
-    ctc = None
-
-    def __init__(self):
-        super().__init__()
-        self.now, self.seen = 0.0, []
-
-    def encode(self, speech, speech_lengths):
-        self.now += 0.5
-        self.seen.append(tuple(speech.shape))
-        return (speech, None), speech_lengths
-
-
-def test_the_warm_up_does_not_count(monkeypatch):
-    model = Clocked()
-    monkeypatch.setattr("time.perf_counter", lambda: model.now)
-    waves = [torch.zeros(8000), torch.zeros(24000)]
-    # two utterances of 0.5 s work each, on 4 s of audio
-    assert real_time_factor(model, waves, fs=8000) == pytest.approx(0.25)
-    assert model.seen == [(1, 8000), (1, 8000), (1, 24000)]

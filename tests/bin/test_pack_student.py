@@ -47,6 +47,7 @@ def test_the_archive_holds_the_export_without_its_place(export, capsys):
 def test_the_archive_unpacks_where_it_is_wanted(export, tmp_path):
     from espnet2.main_funcs.pack_funcs import unpack
 
+    (export.parent / "MODEL_CARD.md").write_text("# run\n")
     main(["--expdir", str(export.parent)])
     files = unpack(export.parent / "run.zip", tmp_path / "new")
     with open(files["asr_train_config"]) as f:
@@ -54,6 +55,8 @@ def test_the_archive_unpacks_where_it_is_wanted(export, tmp_path):
     stats = conf["normalize_conf"]["stats_file"]
     assert stats == f"{tmp_path}/new/feats_stats.npz"
     assert np.load(stats)["count"] == 1
+    assert (tmp_path / "new/MODEL_CARD.md").read_text() == "# run\n"
+    assert not (export / "MODEL_CARD.md").exists()
 
 
 def test_without_an_export_it_says_what_to_run(tmp_path, capsys):

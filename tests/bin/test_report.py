@@ -47,7 +47,7 @@ def test_report_writes_page_and_csv_and_prints_the_summary(recipe, capsys):
     )
     assert str(recipe) not in page
     assert (recipe / "results.csv").read_text().splitlines()[1] == (
-        "run1,small,big,rkd_skd,1,10,2000000,0.5000,ctc_greedy,6.00,6.00"
+        "run1,small,big,rkd_skd,1,10,2000000,0.5000,ctc_greedy,6.00,6.00,,,"
     )
     out = capsys.readouterr().out
     assert "RKD, then SKD" in out and "6.00" in out

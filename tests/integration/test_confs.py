@@ -20,13 +20,12 @@ def _data_options(prepared):
 
 
 def test_every_configuration_passes_a_dry_run(prepared, recipe, tmp_path):
-    from espnet2.bin.asr_train import main as train
-
+    from espnet_tutornet.bin.asr_train import main as train
     from espnet_tutornet.bin.make_config import main as make_config
 
     text = str(prepared.root / "dump/train_clean/text")
-    configs = sorted((recipe / "conf/tuning").glob("*.yaml"))
-    assert len(configs) >= 3
+    configs = sorted((recipe / "conf/tuning").glob("train_*.yaml"))
+    assert len(configs) >= 10
     for config in configs:
         made = tmp_path / config.name
         words = ["--inputs", config, "--out", made, "--train_text", text]
@@ -38,17 +37,22 @@ def test_every_configuration_passes_a_dry_run(prepared, recipe, tmp_path):
         assert not list(out.glob("*.pth")), config
 
 
-@pytest.mark.parametrize("method", ["rkd", "skd"])
+@pytest.mark.parametrize(
+    "student, above",
+    [
+        ("train_student", "distill_rkd"),
+        ("train_student", "distill_skd"),
+        ("tuning/train_student_streaming", "tuning/distill_rkd_delayed"),
+        ("tuning/train_student_streaming", "tuning/distill_skd_delayed"),
+    ],
+)
 def test_distillation_laid_over_a_student_passes_a_dry_run(
-    finished, recipe, tmp_path, method
+    finished, recipe, tmp_path, student, above
 ):
     from espnet_tutornet.bin.make_config import main as make_config
     from espnet_tutornet.bin.tutornet_train import main as train
 
-    inputs = [
-        recipe / "conf/train_student.yaml",
-        recipe / f"conf/distill_{method}.yaml",
-    ]
+    inputs = [recipe / f"conf/{name}.yaml" for name in (student, above)]
     made = tmp_path / "train.yaml"
     text = finished.root / "dump/train_clean/text"
     words = ["--inputs", *inputs, "--out", made, "--train_text", text, "--fs", 8000]

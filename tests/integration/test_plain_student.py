@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -122,7 +123,8 @@ def test_the_packed_student_holds_no_local_path(finished):
             n: yaml.safe_load(archive.read(n)) for n in names if n.endswith(".yaml")
         }
         blobs = [archive.read(name) for name in names]
-    assert sorted(names) == ["config.yaml", "feats_stats.npz", "meta.yaml", "model.pth"]
+    exported = ["config.yaml", "feats_stats.npz", "meta.yaml", "model.pth"]
+    assert sorted(names) == ["MODEL_CARD.md", *exported]
     for name, value in yamls.items():
         assert not [s for s in _strings(value) if s.startswith(("/", ".."))], name
     assert not [blob for blob in blobs if str(finished.root).encode() in blob]
@@ -159,3 +161,23 @@ def test_another_release_of_espnet_decodes_the_same(
     files = export / "config.yaml", export / "model.pth"
     found = _decode(call, stock, recipe, finished, *files, tmp_path, python=python)
     assert found == decoded
+
+
+def test_stock_espnet_streams_a_delayed_student(finished, call, conf, tmp_path):
+    """A chunked student of a full-context teacher, decoded chunk by chunk."""
+    here = finished.elsewhere(tmp_path, fresh=["exp"])
+    for name in ("teacher", "stats_teacher"):
+        shutil.copytree(finished.exp / name, here.exp / name)
+    above = tmp_path / "skd.yaml"
+    above.write_text("distill_conf: {delay: 2, terms: {skd: {weight: 1.0}}}\n")
+    options = dict(student_configs=conf / "train_student_streaming.yaml")
+    options.update(methods="skd", skd_config=above, total_epochs=2, rkd_epochs=1)
+    options.update(test_sets="test_clean", use_streaming="true")
+    for stage, stop in ((5, 5), (11, 13)):
+        call(here.command(stage=stage, stop_stage=stop, **options))
+    run = here.exp / "student_streaming_skd_seed1"
+    assert "delay: 2" in (run / "distill.yaml").read_text()
+    log = (here.decoded(run.name, "test_clean") / "decode.log").read_text()
+    assert "asr_inference_streaming --sim_chunk_length 640" in log
+    text = here.decoded(run.name, "test_clean") / "text"
+    assert len(text.read_text().splitlines()) == 6

@@ -186,6 +186,19 @@ def test_a_wrong_command_line_is_refused(setup, call, tmp_path, words, status, m
     assert not (tmp_path / "data").exists()
 
 
+def test_trainings_and_decodings_go_to_the_cluster(finished, call, environment):
+    """With every job done already, what is left is the command in front of them."""
+    for variable, stage, changes in (
+        ("train_cmd", 9, {}),
+        ("train_cmd", 9, {"ngpu": 2, "num_nodes": 2}),
+        ("decode_cmd", 12, {}),
+    ):
+        env = {**environment, variable: "echo srun --nodes=2"}
+        words = finished.command(stage=stage, stop_stage=stage, **changes)
+        output = call(words, env=env)
+        assert "srun --nodes=2 " in output and "bin.run_jobs --jobs" in output
+
+
 def test_help_lists_options_and_stages(call, recipe):
     output = call([recipe / "run.sh", "--help"], cwd="/")
     for word in ("stop_stage=100", "skip_stages=", "teacher_wer_max=", "rkd_epochs="):

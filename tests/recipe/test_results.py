@@ -129,16 +129,20 @@ def test_csv_has_a_tidy_row_a_run(tmp_path):
     add_run(tmp_path, "b", {"clean": 123}, seed=7, method="skd")
     add_run(tmp_path, "a", {"clean": 100, "other": 201})
     (tmp_path / "b" / "measure.json").unlink()
+    measured = {"parameters": 1250000, "rtf": 0.01234, "macs_per_second": 5410000.5}
+    measured |= {"size_bytes": 5001234, "rtf_int8": None}
+    (tmp_path / "a" / "measure.json").write_text(json.dumps(measured))
     f = io.StringIO()
     runs, notes = read_runs(tmp_path)
     write_csv(runs, f)
     assert list(csv.reader(io.StringIO(f.getvalue()))) == [
         "run student teacher method seed total_epochs parameters rtf inference "
-        "wer_clean cer_clean wer_other cer_other".split(),
+        "wer_clean cer_clean wer_other cer_other "
+        "macs_per_second size_bytes rtf_int8".split(),
         "a small big none 1 10 1250000 0.0123 ctc_greedy".split()
-        + ["10.00", "5.00", "20.10", "10.00"],
+        + ["10.00", "5.00", "20.10", "10.00", "5410000", "5001234", ""],
         ["b", "small", "big", "skd", "7", "10", "", "", "ctc_greedy"]
-        + ["12.30", "6.10", "", ""],
+        + ["12.30", "6.10", "", "", "", "", ""],
     ]
     assert notes == ["b: no measure.json, so no size and RTF."]
 

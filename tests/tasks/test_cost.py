@@ -90,11 +90,12 @@ def test_macs_a_second_are_those_of_25_frames():
 
 
 def test_macs_of_an_espnet_model_are_those_worked_out_by_hand(build_asr):
-    model = build_asr(0, "rnn")  # two bidirectional GRUs of 6, projected to 10
-    mel = 1001 * 257 * 20  # 10 s in hops of 10 ms
-    first = 1001 * 2 * 3 * 6 * (20 + 6) + 501 * 12 * 10  # subsampled, then projected
-    second = 501 * 2 * 3 * 6 * (10 + 6) + 251 * 12 * 10
-    ctc = 251 * 10 * 7
+    # two bidirectional GRUs of 6, each subsampled by 2, then projected to 10
+    model = build_asr(0, "rnn", frontend_conf=dict(hop_length=640))
+    mel = 251 * 257 * 20  # 10 s in hops of 40 ms
+    first = 251 * 2 * 3 * 6 * (20 + 6) + 126 * 12 * 10
+    second = 126 * 2 * 3 * 6 * (10 + 6) + 63 * 12 * 10
+    ctc = 63 * 10 * 7
     assert macs_per_second(model, fs=16000) == (mel + first + second + ctc) / 10
 
 

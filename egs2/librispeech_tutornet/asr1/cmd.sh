@@ -4,6 +4,13 @@
 # slurm, pbs: --nj jobs of that batch system (pip install dask-jobqueue); cmd_conf is a
 #   yaml of its arguments, such as "queue: gpu", "cores: 4", "memory: 16GB",
 #   "walltime: '02:00:00'", "job_extra_directives: ['--gres=gpu:1']".
-# All other stages run on the machine that run.sh is started on.
 cmd_backend=local
 cmd_conf=
+
+# Words put before the command of a stage's trainings (5, 6, 9-11) and of its decodings
+# (7, 12); empty: on this machine. With slurm, for four GPUs:
+#   train_cmd="srun --nodes=1 --ntasks-per-node=1 --gres=gpu:4 --cpus-per-task=16 --time=48:00:00"
+# and --ngpu 4; --num_nodes 2 goes with --nodes=2. With PBS start run.sh inside a job.
+# Not run by us on a batch system.
+train_cmd="${train_cmd:-}"
+decode_cmd="${decode_cmd:-}"

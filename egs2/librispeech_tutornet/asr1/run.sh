@@ -12,7 +12,8 @@ stop_stage=100      # Last stage to run.
 skip_stages=        # Stages to skip, for example "2 13".
 python=             # Python to use; empty: tools/venv, else python3.
 nj=2                # Processes side by side (CPU).
-ngpu=0              # GPUs a training; 0 is CPU.
+ngpu=0              # GPUs a training, of each machine; 0 is CPU.
+num_nodes=1         # Machines a training, under slurm: see cmd.sh.
 datadir=data        # Kaldi-style data directories.
 dumpdir=dump        # The same after filtering.
 expdir=exp          # Models, decodings, scores.
@@ -55,6 +56,8 @@ train_args=         # Further arguments of every training.
 # Decoding
 inference_config=conf/decode_ctc_greedy.yaml
 inference_model=valid.loss_ctc.ave.pth  # Which checkpoint of a training.
+use_streaming=false # Students by asr_inference_streaming: contextual_block encoders.
+sim_chunk_length=640    # Samples that it gets at a time; 0: the whole utterance.
 score_backend=auto  # auto, sclite or internal.
 
 help_message=$(sed -n '/^# General/,/^score_backend/p' "$0"; echo; echo "Stages:";
@@ -162,16 +165,16 @@ if runs_stage 5; then
         "${python}" -m espnet_tutornet.bin.make_config --inputs "${config}" --out "${stats}/collect.yaml" --train_text "${dumpdir}/${train_set}/text" --fs "$(<"${datadir}/fs")"
         # of the transcribed audio: ESPnet collects none without a transcript
         # shellcheck disable=SC2046,SC2086
-        job "${stats}" collect "${stats}/collect.yaml,$(data_files "${train_set}")" espnet2.bin.asr_train --collect_stats true \
+        job "${stats}" collect "${stats}/collect.yaml,$(data_files "${train_set}")" "$(host_of "${config}").asr_train" --collect_stats true \
             --config "${stats}/collect.yaml" --output_dir "${stats}" ${token_args} $(data_args "${train_set}") --ngpu 0
     done
-    launch "statistics" "${nj}" 1
+    launch "statistics" "${nj}" 1 "${train_cmd}"
 fi
 
 if runs_stage 6 && "${teacher_is_ours}"; then
     log "Stage 6: Teacher: ${teacher_train_config} -> ${teacher_run} (minutes to days; see ${teacher_run}/train.log)"
-    train_job "${teacher_name}" "${train_set}" "${teacher_train_config}" "${teacher_epochs}" 0 "" espnet2.bin.asr_train
-    launch "teacher" 1 "${nj}"
+    train_job "${teacher_name}" "${train_set}" "${teacher_train_config}" "${teacher_epochs}" 0 "" "$(host_of "${teacher_train_config}").asr_train"
+    launch "teacher" 1 "${nj}" "${train_cmd}"
 fi
 
 if runs_stage 7; then
@@ -179,7 +182,7 @@ if runs_stage 7; then
     describe "${teacher_name}" "${teacher_name}" teacher 0 "${teacher_config}" "$(awk '$1 == "max_epoch:" {print $2}' "${teacher_config}")"
     decode_jobs "${teacher_name}" "${teacher_config}" "${teacher_model}" "${valid_set}"
     job "${teacher_run}" measure "${teacher_config},${teacher_model}" espnet_tutornet.bin.measure_models --wav_scp "${datadir}/${valid_set}/wav.scp" --models "${teacher_run}=${teacher_config}=${teacher_model}"
-    launch "teacher check" 1 1
+    launch "teacher check" 1 1 "${decode_cmd}"
     gather_texts "${teacher_name}"
     "${python}" -m espnet_tutornet.bin.score --dumpdir "${datadir}" --backend "${score_backend}" --decode_dirs "${expdir}/${teacher_name}/decode_${decode_name}/${valid_set}"
     "${python}" -m espnet_tutornet.bin.check_wer --score "${expdir}/${teacher_name}/decode_${decode_name}/${valid_set}/score.json" --measure "${teacher_run}/measure.json" --wer_max "${teacher_wer_max}"
@@ -218,30 +221,32 @@ if runs_stage 12; then
         # shellcheck disable=SC2086
         decode_jobs "${run}" "${expdir}/${run}/export/config.yaml" "${expdir}/${run}/export/model.pth" ${test_sets}
     done
-    launch "decoding" "${nj}" 1
+    launch "decoding" "${nj}" 1 "${decode_cmd}"
     # shellcheck disable=SC2086
     gather_texts "${teacher_name}" ${trained_runs}
 fi
 
 if runs_stage 13; then
-    log "Stage 13: Scoring, parameters and real-time factor -> ${expdir}/RESULTS.md, ${expdir}/results.csv (a minute)"
-    dirs=
+    log "Stage 13: Scoring, size, MACs and real-time factors -> ${expdir}/RESULTS.md, ${expdir}/results.csv (a minute)"
+    scp="${datadir}/${test_sets%% *}/wav.scp" dirs=
     for run in "${teacher_name}" ${trained_runs}; do
         for set in ${test_sets}; do dirs+=" ${expdir}/${run}/decode_${decode_name}/${set}"; done
+        files="${expdir}/${run}/export/config.yaml=${expdir}/${run}/export/model.pth"
+        [ "${run}" != "${teacher_name}" ] || files="${teacher_config}=${teacher_model}"
+        job "${expdir}/${run}" cost "${files/=/,},${scp}" espnet_tutornet.bin.measure_models --wav_scp "${scp}" --models "${expdir}/${run}=${files}"
     done
     # shellcheck disable=SC2086
     "${python}" -m espnet_tutornet.bin.score --dumpdir "${datadir}" --backend "${score_backend}" --decode_dirs ${dirs}
-    measured="${expdir}/${teacher_name}=${teacher_config}=${teacher_model}"
-    for run in ${trained_runs}; do measured+=" ${expdir}/${run}=${expdir}/${run}/export/config.yaml=${expdir}/${run}/export/model.pth"; done
-    # shellcheck disable=SC2086
-    "${python}" -m espnet_tutornet.bin.measure_models --wav_scp "${datadir}/${test_sets%% *}/wav.scp" --models ${measured}
+    launch "measuring" 1 1  # one at a time: they are timed
     "${python}" -m espnet_tutornet.bin.report --expdir "${expdir}" --out "${expdir}/RESULTS.md" --csv "${expdir}/results.csv" --title "RESULTS"
 fi
 
 if runs_stage 14; then
-    log "Stage 14: Pack the students with espnet2.bin.pack -> ${expdir}/*/*.zip (seconds)"
+    log "Stage 14: Model cards, and packing with espnet2.bin.pack -> ${expdir}/*/MODEL_CARD.md, ${expdir}/*/*.zip (seconds)"
+    # shellcheck disable=SC2086
+    "${python}" -m espnet_tutornet.bin.model_card --expdir "${expdir}" --inference_config "${inference_config}" --use_streaming "${use_streaming}" --sim_chunk_length "${sim_chunk_length}" --runs ${trained_runs}
     for run in ${trained_runs}; do
-        job "${expdir}/${run}" pack "${expdir}/${run}/export/model.pth,${expdir}/${run}/export/config.yaml" espnet_tutornet.bin.pack_student --expdir "${expdir}/${run}"
+        job "${expdir}/${run}" pack "${expdir}/${run}/export/model.pth,${expdir}/${run}/export/config.yaml,${expdir}/${run}/MODEL_CARD.md" espnet_tutornet.bin.pack_student --expdir "${expdir}/${run}"
     done
     launch "packing" "${nj}" 1
 fi

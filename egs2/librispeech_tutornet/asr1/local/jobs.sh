@@ -11,11 +11,12 @@ job() {  # job DIR NAME DEPENDS MODULE [ARG ...]: add a job; NAME.log and .NAME.
     printf '%q ' "done=${dir}/.${name}.done" "log=${dir}/${name}.log" "depends=${depends}" "resumes=${resumes:-}" -- "$@" >> "${jobs}"
     echo >> "${jobs}"
 }
-launch() {  # launch TITLE NJ THREADS: run the jobs added since the last launch
-    local file
+launch() {  # launch TITLE NJ THREADS [CMD]: run the jobs added since the last launch
+    local file cmd="${4:-}"
     file=$(mktemp "${jobs}.XXXXXX")
     mv "${jobs}" "${file}"
-    "${python}" -m espnet_tutornet.bin.run_jobs --jobs "${file}" --title "$1" --nj "$2" --threads "$3"
+    # shellcheck disable=SC2086
+    ${cmd} "${python}" -m espnet_tutornet.bin.run_jobs --jobs "${file}" --title "$1" --nj "$2" --threads "$3"
     rm -f "${file}"
 }
 dirs_of() {  # dirs_of "SET ...": their data directories, after speed perturbation
@@ -55,6 +56,9 @@ load_arguments() {  # what all trainings share; reads what stage 4 wrote
             ;;
     esac
 }
+host_of() {  # host_of CONFIG: who trains and decodes it; stock ESPnet does not know our encoders
+    if grep -Eq "^encoder: *['\"]?(jasper|deepspeech2)" "$1"; then echo espnet_tutornet.bin; else echo espnet2.bin; fi
+}
 name_of() { basename "$1" .yaml | sed 's/^train_//'; }
 stats_of() { echo "${expdir}/stats_$(name_of "$1")"; }
 
@@ -81,10 +85,13 @@ describe() {  # describe RUN STUDENT METHOD SEED CONFIG EPOCHS: what the results
 }
 
 decode_jobs() {  # decode_jobs RUN CONFIG MODEL SET ...
-    local run="$1" config="$2" model="$3" set
+    local run="$1" config="$2" model="$3" set tool
     shift 3
+    tool="$(host_of "${config}").asr_inference"
+    if "${use_streaming}" && [ "${run}" != "${teacher_name}" ]; then tool="espnet2.bin.asr_inference_streaming --sim_chunk_length ${sim_chunk_length}"; fi
     for set in "$@"; do
-        job "${expdir}/${run}/decode_${decode_name}/${set}" decode "${config},${model},${inference_config},${datadir}/${set}/wav.scp" espnet2.bin.asr_inference \
+        # shellcheck disable=SC2086
+        job "${expdir}/${run}/decode_${decode_name}/${set}" decode "${config},${model},${inference_config},${datadir}/${set}/wav.scp" ${tool} \
             --config "${inference_config}" --ngpu 0 --asr_train_config "${config}" --asr_model_file "${model}" \
             --data_path_and_name_and_type "${datadir}/${set}/wav.scp,speech,sound" --key_file "${datadir}/${set}/wav.scp" \
             --output_dir "${expdir}/${run}/decode_${decode_name}/${set}/logdir"
@@ -114,10 +121,10 @@ student_jobs() {  # student_jobs METHOD: one training for each student and seed
             init="${expdir}/${rkd}/valid.loss_rkd.best.pth:encoder:encoder"
             # shellcheck disable=SC2086
             case "${method}" in
-                none) train_job "${run}" "${train_set}" "${config}" "${total_epochs}" "${seed}" "" espnet2.bin.asr_train ;;
+                none) train_job "${run}" "${train_set}" "${config}" "${total_epochs}" "${seed}" "" "$(host_of "${config}").asr_train" ;;
                 skd) train_job "${run}" "${audio_set}" "${config} ${skd_config}" "${total_epochs}" "${seed}" "${teacher_files}" "espnet_tutornet.bin.tutornet_train" ${teacher_args} ;;
                 rkd) train_job "${run}" "${audio_set}" "${config} ${rkd_config}" "${rkd_epochs}" "${seed}" "${teacher_files}" "espnet_tutornet.bin.tutornet_train" ${teacher_args} ;;
-                rkd_task) train_job "${run}" "${train_set}" "${config}" "${task_epochs}" "${seed}" "${expdir}/${rkd}/.train.done" espnet2.bin.asr_train --init_param "${init}" ;;
+                rkd_task) train_job "${run}" "${train_set}" "${config}" "${task_epochs}" "${seed}" "${expdir}/${rkd}/.train.done" "$(host_of "${config}").asr_train" --init_param "${init}" ;;
                 rkd_skd) train_job "${run}" "${audio_set}" "${config} ${skd_config}" "${task_epochs}" "${seed}" "${expdir}/${rkd}/.train.done${teacher_files:+,${teacher_files}}" "espnet_tutornet.bin.tutornet_train" ${teacher_args} --init_param "${init}" ;;
                 *) die "--methods: none, skd, rkd_task or rkd_skd, got ${method}." ;;
             esac
@@ -134,7 +141,7 @@ train_students() {  # train_students TITLE METHOD ...
     local title="$1" method run
     shift
     for method in "$@"; do student_jobs "${method}"; done
-    launch "${title}" "${train_nj}" 1
+    launch "${title}" "${train_nj}" 1 "${train_cmd}"
     [ "$*" != rkd ] || return 0
     for run in $(student_runs "$@"); do export_job "${run}" "${inference_model}"; done
     launch "export" "${nj}" 1

@@ -15,6 +15,7 @@ case "${corpus}" in
 esac
 case "${corpus_dir}" in
     "${MINI}") size=_mini ;;
+    "${LIBRISPEECH}") [ "${corpus}" = mini_librispeech ] && size="" || size=_librispeech ;;
     *) size= ;;
 esac
 teacher_train_config="${teacher_train_config:-conf/train_teacher${size}.yaml}"
@@ -62,5 +63,6 @@ decode_name="${decode_name#decode_}"
 train_nj="${nj}"
 [ "${ngpu}" -eq 0 ] || train_nj=1
 gpu_args="--ngpu ${ngpu}"
-[ "${ngpu}" -le 1 ] || gpu_args+=" --multiprocessing_distributed true"
+if [ "${ngpu}" -gt 1 ] || [ "${num_nodes}" -gt 1 ]; then gpu_args+=" --multiprocessing_distributed true"; fi
+[ "${num_nodes}" -eq 1 ] || gpu_args+=" --dist_launcher slurm --dist_master_port 29500"
 task_epochs=$((total_epochs - rkd_epochs))

@@ -1,0 +1,1 @@
+"""Encoders of the TutorNet paper that ESPnet lacks: Jasper and DeepSpeech2."""

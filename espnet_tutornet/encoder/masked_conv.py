@@ -1,0 +1,259 @@
+"""Convolution and batch norm over padded batches as if nothing were padded.
+
+Axes: B utterances, C channels, T frames, F frequencies, D width.
+"""
+
+from typing import Tuple
+
+import torch
+from espnet2.asr.encoder.linear_encoder import TooShortUttError
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+
+class Frames:
+    """Which frames of a padded batch are valid.
+
+    Attributes:
+        lens: (B,), on the device of the batch.
+        host_lens: the same on the CPU, where packing and counting want them.
+        size: T, the length of the longest.
+        count: valid frames of the whole batch.
+        pad_mask: (B, T) bool, True = padding; None where nothing is padded.
+    """
+
+    def __init__(self, lens: Tensor, host_lens: Tensor):
+        self.lens = lens
+        self.host_lens = host_lens
+        self.size = int(host_lens.max())
+        self.count = int(host_lens.sum())
+        self.pad_mask = None
+        if self.count < self.size * len(host_lens):
+            index = torch.arange(self.size, device=lens.device)
+            self.pad_mask = index >= lens.unsqueeze(1)
+
+    def strided(self, stride: int) -> "Frames":
+        """Return the frames after a convolution with "same" padding: ceil(T / stride).
+
+        Example:
+            >>> lens = torch.tensor([5, 2])
+            >>> Frames(lens, lens).strided(2).lens
+            tensor([3, 1])
+        """
+        if stride == 1:
+            return self
+        lens = (self.lens + stride - 1) // stride
+        return Frames(lens, (self.host_lens + stride - 1) // stride)
+
+    def padding(self, x: Tensor) -> Tensor:
+        """Return 1.0 in padding and 0.0 elsewhere, to multiply ``x`` with.
+
+        A product is five times as fast as masked_fill on a CPU. It would keep NaN and
+        inf; what comes out of a layer has none in the padding alone.
+
+        Args:
+            x: (B, C, T) or (B, C, T, F).
+        """
+        ones = (1,) * (x.dim() - 3)
+        return self.pad_mask.view(x.size(0), 1, self.size, *ones).to(x.dtype)
+
+    def zero(self, x: Tensor) -> Tensor:
+        """Return ``x``, (B, C, T) or (B, C, T, F), with zeros in its padding."""
+        return x if self.pad_mask is None else x * (1 - self.padding(x))
+
+
+def enter(xs_pad: Tensor, ilens: Tensor) -> Tuple[Tensor, Frames]:
+    """Return an encoder's input, its padding zeroed, and its frames.
+
+    "Same" padding makes a frame of anything: only an utterance without a single one is
+    too short, at any stride.
+
+    Args:
+        xs_pad: (B, T, D); the padding may hold anything, NaN and inf too.
+        ilens: (B,), frames.
+
+    Raises:
+        TooShortUttError: an utterance has no frame. ESPnet's inference skips it then.
+    """
+    host_lens = ilens.cpu()
+    if int(host_lens.min()) < 1:
+        raise TooShortUttError(
+            f"an utterance has no feature frames (lengths {host_lens.tolist()}), "
+            "expected 1 or more. Leave it out: --min_wav_duration of run.sh does.",
+            int(host_lens.min()),
+            1,
+        )
+    frames = Frames(ilens, host_lens)
+    return clear_padding(xs_pad[:, : frames.size], frames), frames
+
+
+def clear_padding(x: Tensor, frames: Frames) -> Tensor:
+    """Return (B, T, D) with zeros in its padding, whatever it holds.
+
+    Encoders end with it, as ESPnet's recurrent ones do: the CTC error rate that ESPnet
+    logs reads the padding too.
+    """
+    if frames.pad_mask is None:
+        return x
+    return x.masked_fill(frames.pad_mask.unsqueeze(2), 0.0)
+
+
+def same_padding(kernel: int, dilation: int = 1) -> int:
+    """Return the padding on either side that makes ceil(T / stride) frames of T.
+
+    Raises:
+        ValueError: an even kernel, which no padding centres.
+
+    Example:
+        >>> same_padding(29, dilation=2)
+        28
+    """
+    if kernel < 1 or kernel % 2 == 0:
+        raise ValueError(f"kernel must be odd and 1 or more, got {kernel}.")
+    return (kernel - 1) * dilation // 2
+
+
+class MaskedConv1d(nn.Conv1d):
+    """Conv1d without bias and with "same" padding, the padding of the batch zeroed.
+
+    A kernel of 1 mixes no frames: its input stays as it is.
+
+    Args:
+        in_channels: C of the input.
+        out_channels: C of the output.
+        kernel: odd, in frames.
+        stride: in frames.
+        dilation: in frames.
+        groups: as of nn.Conv1d.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 1,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+    ):
+        padding = same_padding(kernel, dilation)
+        where = (kernel, stride, padding, dilation, groups)
+        super().__init__(in_channels, out_channels, *where, bias=False)
+
+    def forward(self, x: Tensor, frames: Frames):
+        """Convolve (B, C, T); return the output and its frames."""
+        if self.kernel_size[0] > 1:
+            x = frames.zero(x)
+        return super().forward(x), frames.strided(self.stride[0])
+
+
+class MaskedConv2d(nn.Conv2d):
+    """Conv2d over time and frequency, otherwise as :class:`MaskedConv1d`.
+
+    Args:
+        in_channels: C of the input.
+        out_channels: C of the output.
+        kernel: (frames, frequencies), both odd.
+        stride: (frames, frequencies).
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: tuple, stride: tuple
+    ):
+        padding = (same_padding(kernel[0]), same_padding(kernel[1]))
+        where = (kernel, stride, padding)
+        super().__init__(in_channels, out_channels, *where, bias=False)
+
+    def forward(self, x: Tensor, frames: Frames):
+        """Convolve (B, C, T, F); return the output and its frames."""
+        return super().forward(frames.zero(x)), frames.strided(self.stride[0])
+
+
+class FillWithMean(torch.autograd.Function):
+    """Overwrite the padding of ``x`` with the mean of the valid frames of its channel.
+
+    Right where what follows does not see a constant added to a channel, as batch norm:
+    the gradient that reaches a channel then sums to zero, so that the padding's share
+    of it is what the valid frames lack. In place, and with that gradient written out,
+    it takes half the time that PyTorch's own functions would.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, padding: Tensor, valid: int) -> Tensor:
+        """Fill (B, C, T) or (B, C, T, F).
+
+        Args:
+            ctx: autograd's.
+            x: what to fill.
+            padding: 1.0 in padding, else 0.0; broadcasts to ``x``.
+            valid: values a channel that are no padding.
+        """
+        ctx.save_for_backward(padding)
+        ctx.valid = valid
+        ctx.mark_dirty(x)
+        x.mul_(1 - padding)
+        return x.addcmul_(_channel_sum(x) / valid, padding)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor):
+        """Take the mean of the valid frames off their gradient."""
+        (padding,) = ctx.saved_tensors
+        grad_x = grad * (1 - padding)
+        mean = _channel_sum(grad_x) / ctx.valid
+        return grad_x.addcmul_(mean, padding - 1), None, None
+
+
+def _channel_sum(x: Tensor) -> Tensor:
+    """Return (1, C, 1, ...), summed in float32 or better."""
+    others = [0, *range(2, x.dim())]
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    return x.sum(others, keepdim=True, dtype=dtype)
+
+
+class MaskedBatchNorm(nn.BatchNorm1d):
+    """Batch norm of (B, C, T) or (B, C, T, F) whose statistics leave padding out.
+
+    Parameters, buffers and, where nothing is padded, values are nn.BatchNorm1d's. Over
+    zeroed padding that layer would take part of the silence for speech: its mean and
+    variance shrink with the share of padding, which no other batch has.
+
+    Here the padding is filled with the mean of the valid frames. That leaves the mean,
+    and shrinks the variance by their share of all frames, exactly; scale and epsilon
+    undo it, so that PyTorch's own kernel does the work.
+
+    In training the padding of the input is overwritten. That of the output is
+    arbitrary. Under DDP every process takes the statistics of its own batch.
+    """
+
+    def _check_input_dim(self, input):
+        assert input.dim() in (3, 4), input.shape
+
+    def forward(self, x: Tensor, frames: Frames) -> Tensor:
+        """Normalise ``x``; its third axis has ``frames``."""
+        if not self.training or frames.pad_mask is None:
+            return super().forward(x)
+        self._check_input_dim(x)
+        cells = x.numel() // x.size(1)  # values a channel
+        share = frames.count / frames.pad_mask.numel()
+        valid = round(cells * share)
+        filled_mean = torch.zeros_like(self.running_mean)
+        filled_var = torch.zeros_like(self.running_var)
+        output = functional.batch_norm(
+            FillWithMean.apply(x, frames.padding(x), valid),
+            filled_mean,  # with momentum 1, of this batch
+            filled_var,
+            self.weight * share**0.5,
+            self.bias,
+            training=True,
+            momentum=1.0,
+            eps=self.eps * share,
+        )
+        with torch.no_grad():
+            self.running_mean.lerp_(filled_mean, self.momentum)
+            # both unbiased: n - 1 in the denominator
+            var = filled_var * ((cells - 1) / max(valid - 1, 1))
+            self.running_var.lerp_(var, self.momentum)
+            self.num_batches_tracked += 1
+        return output

@@ -1,0 +1,117 @@
+"""The commands that know our encoders; the stock one, which says that it does not."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from espnet_tutornet.bin import asr_inference, asr_train
+from espnet_tutornet.encoder.register import needing_us
+
+ROOT = Path(__file__).parents[2]
+BLOCKS = [
+    dict(filters=8, kernel=5, stride=2),
+    dict(filters=8, kernel=3, repeat=2, residual=True),
+]
+GREEDY = ["--beam_size", "1", "--ctc_weight", "1.0"]
+
+
+def _files(save_asr, directory, encoder):
+    """Save a random Jasper whose configuration calls it ``encoder``."""
+    config, model = directory / "config.yaml", directory / "model.pth"
+    from espnet2.tasks.asr import ASRTask
+
+    save_asr(directory, 0)  # of a conformer
+    conf = yaml.safe_load(config.read_text())
+    conf.update(encoder=encoder, encoder_conf={"blocks": BLOCKS}, token_type="char")
+    torch.manual_seed(0)
+    built = ASRTask.build_model(ASRTask.get_parser().parse_args(_as_file(config, conf)))
+    torch.save(built.state_dict(), model)
+    return ["--asr_train_config", str(config), "--asr_model_file", str(model)]
+
+
+def _as_file(config, conf):
+    config.write_text(yaml.safe_dump(conf))
+    return ["--config", str(config), "--output_dir", str(config.parent)]
+
+
+def _data(wav_data, out):
+    scp = f"{wav_data}/wav.scp,speech,sound"
+    return ["--data_path_and_name_and_type", scp, "--output_dir", str(out)]
+
+
+@pytest.mark.parametrize("spelled", [str, needing_us])
+def test_it_decodes_what_stock_espnet_lacks(save_asr, wav_data, tmp_path, spelled):
+    files = _files(save_asr, tmp_path, spelled("jasper"))
+    asr_inference.main([*files, *_data(wav_data, tmp_path / "out"), *GREEDY])
+    lines = (tmp_path / "out/1best_recog/text").read_text().splitlines()
+    assert [line.split()[0] for line in lines] == ["u0", "u1", "u2"]
+    tokens = (tmp_path / "out/1best_recog/token").read_text()
+    assert set(tokens.split()) & {"A", "B", "C", "D"}, tokens
+
+
+def test_a_foreseen_error_is_one_line(wav_data, tmp_path, capsys):
+    files = ["--asr_train_config", str(tmp_path / "none.yaml")]
+    with pytest.raises(SystemExit):
+        asr_inference.main([*files, *_data(wav_data, tmp_path / "out")])
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "error" in last and "none.yaml" in last
+
+
+def test_training_passes_the_blocks_through_the_yaml(wav_data, tokens, tmp_path):
+    (tmp_path / "tokens.txt").write_text("\n".join(tokens) + "\n")
+    conf = dict(
+        encoder="jasper",
+        encoder_conf=dict(residual="plain", blocks=BLOCKS),
+        model_conf=dict(ctc_weight=1.0),
+        frontend_conf=dict(n_mels=20),
+        normalize="utterance_mvn",
+        normalize_conf={},
+        token_type="char",
+        token_list=str(tmp_path / "tokens.txt"),
+    )
+    (tmp_path / "train.yaml").write_text(yaml.safe_dump(conf))
+    out = tmp_path / "exp"
+    command = ["--config", tmp_path / "train.yaml", "--output_dir", out]
+    command += ["--dry_run", "true", "--iterator_type", "none", "--ngpu", "0"]
+    for mode in ("train", "valid"):
+        kind = f"--{mode}_data_path_and_name_and_type"
+        command += [kind, f"{wav_data}/wav.scp,speech,sound"]
+        command += [kind, f"{wav_data}/text,text,text"]
+    asr_train.main([str(word) for word in command])
+    dumped = yaml.safe_load((out / "config.yaml").read_text())
+    assert dumped["encoder"] == "jasper"
+    assert dumped["encoder_conf"] == conf["encoder_conf"]
+
+
+def test_the_parsers_are_those_of_espnet_and_know_our_encoders():
+    assert asr_inference.get_parser().get_default("maxlenratio") == 0.0
+    command = ["--output_dir", "out", "--encoder", "deepspeech2"]
+    assert asr_train.get_parser().parse_args(command).encoder == "deepspeech2"
+
+
+@pytest.mark.integration
+def test_stock_espnet_in_a_process_of_its_own_names_the_command(
+    save_asr, wav_data, tmp_path
+):
+    files = _files(save_asr, tmp_path, needing_us("jasper"))
+    words = [*files, *_data(wav_data, tmp_path / "out"), *GREEDY]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment.pop("TUTORNET_TRACEBACK", None)
+    done = {}
+    for command in ("espnet2.bin.asr_inference", "espnet_tutornet.bin.asr_inference"):
+        done[command] = subprocess.run(
+            [sys.executable, "-m", command, *words],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+    stock, ours = done.values()
+    assert stock.returncode != 0
+    last = stock.stderr.strip().splitlines()[-1]
+    assert last.endswith(f"--encoder {needing_us('jasper')}"), last
+    assert ours.returncode == 0, ours.stderr
