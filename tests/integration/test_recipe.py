@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+import sys
 
 import pytest
 import yaml
@@ -169,6 +170,7 @@ def test_a_changed_weight_retrains_only_what_uses_it(repeated, finished, call, c
         (["--stage"], 2, "option --stage needs a value"),
         (["stage"], 2, "unexpected argument stage"),
         (["--corpus", "ted"], 1, "--corpus must be mini, "),
+        (["--cache_missing", "x"], 1, "--cache_missing must be error, skip or online"),
         (["--rkd_epochs", "6"], 1, "--rkd_epochs 6 must be under --total_epochs 6"),
         (["--teacher_model", "a.pth"], 1, "--teacher_config and --teacher_model go"),
         (
@@ -304,6 +306,34 @@ def test_a_damaged_shard_is_rebuilt_by_its_stage(finished, call, tmp_path):
     assert f"{shard} has {len(good) - 9} bytes, expected {len(good)}" in output
     assert shard.read_bytes() == good
     assert "nothing to do" in call(here.command(stage=8, stop_stage=8))
+
+
+@pytest.mark.parametrize("missing", ["error", "skip", "online"])
+def test_utterances_that_the_cache_lacks(finished, call, tmp_path, conf, missing):
+    """The cache was made of 16 of the 24 utterances to train on, and the dev set."""
+    here = finished.elsewhere(tmp_path, fresh=["exp"])
+    student, dump = "student_conformer", finished.root / "dump"
+    for name in ("teacher", f"stats_{student}", "stats_teacher"):
+        shutil.copytree(finished.exp / name, here.exp / name)
+    few, rest = tmp_path / "few", tmp_path / "rest"
+    words = ["espnet_tutornet.bin.hide_transcripts", "--num_labelled", "16"]
+    words += ["--labelled_dir", few, "--unlabelled_dir", rest]
+    call([sys.executable, "-m", *words, "--data_dir", dump / "train_clean"])
+    teacher = here.exp / "teacher"
+    words = ["espnet_tutornet.bin.dump_teacher", "--data_dirs", few, dump / "dev_clean"]
+    words += ["--teacher_config", teacher / "config.yaml", "--teacher_model"]
+    words += [teacher / "valid.loss_ctc.ave.pth", "--out_dir", teacher / "outputs"]
+    call([sys.executable, "-m", *words])
+    options = dict(methods="skd", total_epochs=2, rkd_epochs=1, cache_missing=missing)
+    options["student_configs"] = conf / f"train_{student}.yaml"
+    command = here.command(stage=11, stop_stage=11, **options)
+    output = call(command, status=1 if missing == "error" else 0)
+    log = (here.exp / f"{student}_skd_seed1/train.log").read_text()
+    if missing == "error":
+        assert "8 utterances of the train set are not in" in output
+    else:
+        batches = {"skip": 2, "online": 3}[missing]  # of 8
+        assert f"[train] Batch sampler: SortedBatchSampler(N-batch={batches}," in log
 
 
 def test_two_teachers_and_inner_layers(finished, call, tmp_path, conf):

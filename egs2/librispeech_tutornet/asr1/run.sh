@@ -41,6 +41,7 @@ teacher_epochs=25   # Of a teacher trained here.
 teacher_wer_max=30  # Stop when its greedy WER on valid_set is above (percent).
 teacher_outputs=cache   # cache: computed once for all students; online; or config:
                     # rkd_config and skd_config have a block teacher of their own.
+cache_missing=error # Utterances that the cache lacks: error, skip, or online.
 teacher_layers=last # Encoder layers to keep, those that rkd_config names.
 hidden_form=pq32    # two_byte, one_byte, or pq and its bytes a frame.
 top_k=8             # CTC posteriors to keep a frame.
@@ -84,6 +85,10 @@ fi
 case "${teacher_outputs}" in
     cache | online | config) ;;
     *) die "--teacher_outputs must be cache, online or config, got ${teacher_outputs}." ;;
+esac
+case "${cache_missing}" in
+    error | skip | online) ;;
+    *) die "--cache_missing must be error, skip or online, got ${cache_missing}." ;;
 esac
 . local/layout.sh
 . local/jobs.sh

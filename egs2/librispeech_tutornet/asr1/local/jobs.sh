@@ -41,13 +41,16 @@ data_files() {  # data_files TRAIN_SET: what a job with these options depends on
 load_arguments() {  # what all trainings share; reads what stage 4 wrote
     token_args="--use_preprocessor true --token_type $(cat "${tokendir}/token_type" 2>/dev/null || echo char) --token_list ${tokendir}/tokens.txt"
     [ ! -f "${tokendir}/bpe.model" ] || token_args+=" --bpemodel ${tokendir}/bpe.model"
+    local model_args="--distill_conf teacher.config=${teacher_config} --distill_conf teacher.model=${teacher_model}"
     case "${teacher_outputs}" in
         cache)
             teacher_args="--distill_conf teacher.cache=${teacher_cache}"
             teacher_files="${teacher_cache}/manifest.json"
+            [ "${cache_missing}" = error ] || teacher_args+=" --distill_conf teacher.missing=${cache_missing}"
+            [ "${cache_missing}" != online ] || teacher_args+=" ${model_args}"
             ;;
         online)
-            teacher_args="--distill_conf teacher.config=${teacher_config} --distill_conf teacher.model=${teacher_model}"
+            teacher_args="${model_args}"
             teacher_files="${teacher_config},${teacher_model}"
             ;;
         config)
