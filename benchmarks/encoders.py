@@ -158,8 +158,8 @@ def main() -> None:
         mine, its = (statistics.median(column) for column in zip(*times))
         ratio = statistics.median(a / b for a, b in times)
         print(
-            f"{name:18s} {sizes[0] / 1e6:5.2f} M  ours {mine:.3f} s, plain {its:.3f} s, "
-            f"ratio {ratio:.3f}"
+            f"{name:18s} {sizes[0] / 1e6:5.2f} M  ours {mine:.3f} s, plain "
+            f"{its:.3f} s, ratio {ratio:.3f}"
         )
 
 

@@ -60,7 +60,7 @@ load_arguments() {  # what all trainings share; reads what stage 4 wrote
     esac
 }
 host_of() {  # host_of CONFIG: who trains and decodes it; stock ESPnet does not know our encoders
-    if grep -Eq "^encoder: *['\"]?(jasper|deepspeech2)" "$1"; then echo espnet_tutornet.bin; else echo espnet2.bin; fi
+    if grep -Eqs "^encoder: *['\"]?(jasper|deepspeech2)" "$1"; then echo espnet_tutornet.bin; else echo espnet2.bin; fi
 }
 name_of() { basename "$1" .yaml | sed 's/^train_//'; }
 stats_of() { echo "${expdir}/stats_$(name_of "$1")"; }
