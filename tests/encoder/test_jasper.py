@@ -227,6 +227,12 @@ def test_a_bad_value_is_refused(given, message):
         JasperEncoder(9, **{"blocks": BLOCKS, **given})
 
 
+def test_a_stride_counts_once_for_all_repeats():
+    encoder = make(blocks=[dict(filters=4, kernel=3, stride=3, repeat=3)]).eval()
+    _, lens, _ = encoder(features(), LENS)
+    assert lens.tolist() == [4, 11, 1, 7]
+
+
 def test_a_stride_may_follow_plain_residuals():
     encoder = make("plain", blocks=[BLOCKS[1], BLOCKS[0], BLOCKS[1]]).eval()
     _, lens, _ = encoder(features(), LENS)
