@@ -10,7 +10,8 @@ from espnet2.tasks.asr import ASRTask, model_choices
 from espnet2.utils.nested_dict_action import NestedDictAction
 
 import espnet_tutornet.encoder.register  # noqa: F401, a student may have them
-from espnet_tutornet.asr.distiller import Distiller, needs_tokens, term_needs
+from espnet_tutornet.asr.distiller import Distiller, term_needs
+from espnet_tutornet.asr.terms import needs_tokens
 from espnet_tutornet.asr.tutornet_model import TutorNetASRModel
 from espnet_tutornet.config import check_keys
 from espnet_tutornet.layers.probe import probe_model

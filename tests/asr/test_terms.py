@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from espnet_tutornet.asr.distiller import Distiller, needs_tokens, term_needs
+from espnet_tutornet.asr.distiller import Distiller, term_needs
+from espnet_tutornet.asr.terms import needs_tokens
 from espnet_tutornet.losses import SoftmaxLoss
 from espnet_tutornet.teacher.ensemble import TeacherEnsemble
 from espnet_tutornet.teacher.online import OnlineTeacher
