@@ -181,3 +181,27 @@ def test_stock_espnet_streams_a_delayed_student(finished, call, conf, tmp_path):
     assert "asr_inference_streaming --sim_chunk_length 640" in log
     text = here.decoded(run.name, "test_clean") / "text"
     assert len(text.read_text().splitlines()) == 6
+
+
+def test_a_student_with_an_encoder_of_ours_says_what_runs_it(
+    finished, call, conf, recipe, tmp_path
+):
+    """From RKD to the packed model; stock ESPnet names the command in its error."""
+    here = finished.elsewhere(tmp_path, fresh=["exp"])
+    for name in ("teacher", "stats_teacher"):
+        shutil.copytree(finished.exp / name, here.exp / name)
+    options = dict(student_configs=conf / "train_student_jasper.yaml")
+    options.update(methods="none rkd_skd", total_epochs=2, rkd_epochs=1)
+    call(here.command(stage=5, skip_stages="6 7", test_sets="test_clean", **options))
+    run = here.exp / "student_jasper_rkd_skd_seed1"
+    ours = "python -m espnet_tutornet.bin.asr_inference"
+    with zipfile.ZipFile(run / f"{run.name}.zip") as archive:
+        packed = yaml.safe_load(archive.read("config.yaml"))
+        assert packed["encoder"] == f"jasper (of espnet_tutornet: run {ours})"
+        assert ours in archive.read("MODEL_CARD.md").decode()
+    log = here.decoded(run.name, "test_clean") / "decode.log"
+    assert log.read_text().startswith(f"# {ours} ")
+    command = log.read_text().splitlines()[0].split()[3:]
+    command[command.index("--output_dir") + 1] = str(tmp_path / "out")
+    stock = [sys.executable, "-m", "espnet2.bin.asr_inference", *command[1:]]
+    assert f"run {ours}" in call(stock, status=1, cwd=recipe)
