@@ -1,6 +1,6 @@
 """Throughput of keeping a teacher's outputs, against the bare teacher.
 
-    python benchmarks/dump.py [--size small|large] [--rounds 3]
+    python benchmarks/dump.py [--size small|medium|large] [--rounds 3]
 
 (time of the teacher's forward passes over a corpus of noise) / (time of the same
 passes with encoding, compression and writing). The same batches, alternating; audio is

@@ -1,6 +1,6 @@
 """An epoch of a student, by where its teacher's outputs come from.
 
-    python benchmarks/sources.py [--size small|large] [--rounds 3]
+    python benchmarks/sources.py [--size small|medium|large] [--rounds 3]
 
 1. stock: no distillation
 2. cache: product-quantised hidden states and the eight likeliest tokens

@@ -1,6 +1,6 @@
 """What distillation adds to a training step, as ratios from one run.
 
-    python benchmarks/step_cost.py [--size small|large] [--rounds 5]
+    python benchmarks/step_cost.py [--size small|medium|large] [--rounds 5]
 
 1. (step with RKD + SKD, teacher online) / (stock student step + teacher forward)
 2. (step with RKD + SKD, teacher from its cache) / (stock student step)
@@ -17,6 +17,7 @@ B=16 and T=400 frames (16 s of audio).
 
 import argparse
 import copy
+import random
 import statistics
 import time
 from typing import Callable, Dict, List
@@ -37,6 +38,7 @@ from espnet_tutornet.teacher.online import OnlineTeacher
 
 SIZES = {
     "small": dict(blocks=2, width=48, vocabulary=100, batch=8, seconds=4.0),
+    "medium": dict(blocks=4, width=128, vocabulary=100, batch=8, seconds=4.0),
     "large": dict(blocks=12, width=256, vocabulary=5000, batch=16, seconds=16.08),
 }
 TERMS = {"rkd": {}, "skd": {}}
@@ -119,10 +121,17 @@ def cached_stream(
 
 
 def alternate(work: Dict[str, Callable[[], None]], rounds: int) -> Dict[str, float]:
-    """Time each piece of work in turn; return medians in seconds."""
+    """Time each piece of work in turn; return medians in seconds.
+
+    The turn is another in every round: what ran before leaves the processor's cache and
+    the allocator in another state.
+    """
     seconds: Dict[str, List[float]] = {name: [] for name in work}
+    turn = list(work)
     for number in range(rounds + 1):
-        for name, run in work.items():
+        random.Random(number).shuffle(turn)
+        for name in turn:
+            run = work[name]
             start = time.perf_counter()
             run()
             if number:  # the first round warms up
