@@ -164,6 +164,8 @@ def fingerprint(
     sha = hashlib.sha256()
     for name in sorted(state_dict):
         value = state_dict[name].detach().cpu().contiguous()
+        if value.is_floating_point():
+            value = value.float()  # ESPnet 202611 holds some buffers in float64
         sha.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
         sha.update(value.flatten().view(torch.uint8).numpy().tobytes())
     for block in MODEL_BLOCKS:

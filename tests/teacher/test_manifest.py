@@ -82,3 +82,11 @@ def test_fingerprint_follows_parameters_and_structure():
     kinds = [fingerprint(config, {"a": zero}) for zero in zeros]
     assert kinds[0] != kinds[1]
     assert mine not in others and len(set(others)) == 5
+
+
+def test_a_buffer_in_double_precision_keeps_the_fingerprint():
+    """ESPnet 202611 builds some buffers in float64 and saves them in float32."""
+    values = torch.randn(3, generator=torch.Generator().manual_seed(0))
+    saved, built = ({"normalize.mean": x} for x in (values, values.double()))
+    assert fingerprint({}, saved) == fingerprint({}, built)
+    assert fingerprint({}, saved) != fingerprint({}, {"normalize.mean": values + 1})
