@@ -85,6 +85,7 @@ class SoftmaxTerm(nn.Module):
         temperature: see :class:`SoftmaxLoss`.
     """
 
+    kind = "skd"
     student_layer = teacher_layer = None
     needs_logits = needs_posteriors = True
     needs_decoder = False
@@ -93,7 +94,7 @@ class SoftmaxTerm(nn.Module):
         self, weight: float = 0.25, criterion: str = "l2", temperature: float = 1.0
     ):
         super().__init__()
-        self.weight = _positive("skd", weight)
+        self.weight = _positive(self.kind, weight)
         self.loss = SoftmaxLoss(criterion, temperature)
 
     def forward(self, student: StudentOutputs, teacher: Aligned) -> Tensor:
@@ -101,7 +102,7 @@ class SoftmaxTerm(nn.Module):
         return self.loss(student.logits, teacher.log_probs, teacher.pad_mask)
 
 
-class DecoderTerm(nn.Module):
+class DecoderTerm(SoftmaxTerm):
     """SKD between the attention decoders' softmax outputs, under teacher forcing.
 
     Both decoders read the transcript; an utterance without one counts as zero.
@@ -112,16 +113,9 @@ class DecoderTerm(nn.Module):
         temperature: see :class:`SoftmaxLoss`.
     """
 
-    student_layer = teacher_layer = None
+    kind = "decoder"
     needs_logits = needs_posteriors = False
     needs_decoder = True
-
-    def __init__(
-        self, weight: float = 0.25, criterion: str = "l2", temperature: float = 1.0
-    ):
-        super().__init__()
-        self.weight = _positive("decoder", weight)
-        self.loss = SoftmaxLoss(criterion, temperature)
 
     def forward(self, student: StudentOutputs, teacher: Aligned) -> Tensor:
         """Return the unweighted loss of the term."""
