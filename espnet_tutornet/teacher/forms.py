@@ -17,6 +17,7 @@ from espnet_tutornet.teacher import ark
 STEPS = 32767  # of a probability in two bytes
 LEAST_PROBABILITY = 1e-8  # below: the logarithm of what was rounded to nothing
 CENTROIDS = 256  # a code is one byte
+ENCODED_AT_ONCE = 64  # frames whose distances to all centroids stay in a CPU's cache
 
 
 class PlainForm:
@@ -72,18 +73,21 @@ class ProductQuantisedForm:
                 f"{shape}. Dump the teacher's outputs again."
             )
         self.codebooks = torch.as_tensor(codebooks, dtype=torch.float32)
+        self.norms = self.codebooks.pow(2).sum(-1).unsqueeze(1)  # (M, 1, 256)
         self.width = width
         self.columns = self.bytes_per_frame = shape[0]
 
     def encode(self, hidden: Tensor) -> np.ndarray:
         """Turn (T, D) into codes (T, M)."""
-        books = self.codebooks.to(hidden.device)
+        norms = self.norms.to(hidden.device)
+        books = self.codebooks.to(hidden.device).transpose(1, 2)
         groups = split_groups(hidden.float(), self.columns).transpose(0, 1)  # (M, T, G)
-        # |g - c|^2 less |g|^2, which is the same for all centroids; min and its
-        # indices are faster than argmin on CPUs
-        norms = books.pow(2).sum(-1).unsqueeze(1)  # (M, 1, 256)
-        distance = torch.baddbmm(norms, groups, books.transpose(1, 2), alpha=-2.0)
-        return distance.min(-1).indices.T.cpu().float().numpy()
+        # |g - c|^2 less |g|^2, which is the same for all centroids
+        codes = [
+            _argmin(torch.baddbmm(norms, some, books, alpha=-2.0))
+            for some in groups.split(ENCODED_AT_ONCE, dim=1)
+        ]
+        return np.concatenate(codes, axis=1).T.astype(np.float32)
 
     def decode(self, matrix: Tensor) -> Tensor:
         """Turn codes (B, T, M) into hidden states (B, T, D)."""
@@ -182,11 +186,11 @@ def learn_codebooks(frames: np.ndarray, num_codes: int, seed: int = 0) -> np.nda
 
     Args:
         frames: (N, D) hidden states; 256 of them are the least, 10 thousand enough.
-        num_codes: M, bytes a frame, at most D.
+        num_codes: bytes a frame, at most D.
         seed: of the k-means.
 
     Returns:
-        (M, 256, G) float32.
+        (M, 256, G) float32, M as :func:`useful_codes` says.
 
     Raises:
         ValueError: too few frames, or more codes than values.
@@ -199,18 +203,44 @@ def learn_codebooks(frames: np.ndarray, num_codes: int, seed: int = 0) -> np.nda
             f"{len(frames)} frames, D = {frames.shape[1]} and {num_codes} codes. "
             "Choose another form (--hidden_form two_byte)."
         )
+    num_codes = useful_codes(frames.shape[1], num_codes)
     groups = split_groups(torch.as_tensor(frames), num_codes).numpy()
     means = MiniBatchKMeans(CENTROIDS, batch_size=4096, n_init=1, random_state=seed)
     books = [means.fit(groups[:, m]).cluster_centers_ for m in range(num_codes)]
     return np.stack(books).astype(np.float32)
 
 
+def useful_codes(width: int, num_codes: int) -> int:
+    """Return how many of ``num_codes`` groups of one size hold values.
+
+    Args:
+        width: D.
+        num_codes: bytes a frame, at most; more than D means D.
+
+    Example:
+        >>> useful_codes(48, 32)  # groups of two
+        24
+    """
+    return -(-width // _group_size(width, num_codes))
+
+
 def split_groups(frames: Tensor, num_codes: int) -> Tensor:
     """Cut (T, D) into (T, M, G), filled up with zeros where M does not divide D."""
-    size = -(-frames.size(1) // num_codes)
+    size = _group_size(frames.size(1), num_codes)
     padding = size * num_codes - frames.size(1)
     padded = torch.nn.functional.pad(frames, (0, padding))
     return padded.reshape(len(frames), num_codes, size)
+
+
+def _group_size(width: int, num_codes: int) -> int:
+    return -(-width // min(num_codes, width))
+
+
+def _argmin(distance: Tensor) -> np.ndarray:
+    """Return the index of the least along the last axis; NumPy's is fast on CPUs."""
+    if distance.device.type == "cpu":
+        return distance.numpy().argmin(-1)
+    return distance.argmin(-1).cpu().numpy()
 
 
 def unpack(matrix: Tensor, forms: Mapping[str, object]) -> Dict[str, Tensor]:

@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from espnet_tutornet.outputs import TeacherOutputs
 from espnet_tutornet.teacher.cache import load_codebooks, write_shard
-from espnet_tutornet.teacher.forms import learn_codebooks
+from espnet_tutornet.teacher.forms import learn_codebooks, useful_codes
 from espnet_tutornet.teacher.loading import load_config
 from espnet_tutornet.teacher.manifest import Manifest, Shard, fingerprint
 from espnet_tutornet.teacher.online import OnlineTeacher
@@ -88,10 +88,19 @@ class Listener:
 
         Args:
             form: of all layers.
-            codes: bytes a frame in the form pq, at most one a value; else 0.
+            codes: bytes a frame in the form pq, at most; else 0.
             top_k: posteriors to keep.
         """
         teacher = self.teacher
+        form_of = {
+            name: {
+                "form": form,
+                "width": width,
+                "codes": useful_codes(width, codes) if codes else 0,
+            }
+            for name, width in teacher.sizes.items()
+            if name in self.source.layers
+        }
         config = vars(load_config(self.source.config))
         return Manifest(
             fingerprint=fingerprint(config, teacher.model.state_dict()),
@@ -99,11 +108,7 @@ class Listener:
             frame_shift=teacher.frame_shift,
             token_list=teacher.token_list,
             blank_id=teacher.blank_id,
-            layers={
-                name: {"form": form, "width": width, "codes": min(codes, width)}
-                for name, width in teacher.sizes.items()
-                if name in self.source.layers
-            },
+            layers=form_of,
             top_k=min(top_k, len(teacher.token_list)) if self.source.posteriors else 0,
         )
 

@@ -85,6 +85,24 @@ def test_codes_by_hand():
     assert form.bytes_per_frame == 2
 
 
+def test_the_nearest_centroid_is_taken_in_every_frame():
+    rng = np.random.default_rng(0)
+    books = rng.normal(size=(3, 256, 4)).astype(np.float32)
+    hidden = rng.normal(size=(150, 12)).astype(np.float32)
+    groups = hidden.reshape(150, 3, 1, 4)
+    nearest = np.square(groups - books).sum(-1).argmin(-1)
+    kept = ProductQuantisedForm(books, width=12).encode(torch.as_tensor(hidden))
+    assert kept.dtype == np.float32 and np.array_equal(kept, nearest)
+
+
+@pytest.mark.parametrize("width, codes, useful", [(48, 32, 24), (8, 3, 3), (5, 4, 3)])
+def test_codebooks_of_nothing_but_filling_are_left_out(width, codes, useful):
+    frames = np.random.default_rng(0).normal(size=(300, width))
+    books = learn_codebooks(frames, codes)
+    assert len(books) == useful
+    assert ProductQuantisedForm(books, width).bytes_per_frame == useful
+
+
 @pytest.mark.parametrize("codes", [2, 3, 8])
 def test_learned_codebooks_come_close_and_more_codes_closer(codes):
     frames = np.random.default_rng(0).normal(size=(2000, 8)).astype(np.float32)

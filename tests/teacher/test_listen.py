@@ -56,6 +56,12 @@ def test_the_plan_describes_the_teacher(listener, teacher_files, tokens):
     assert plan.token_list == tokens and plan.top_k == len(tokens)
     assert (plan.fs, plan.frame_shift, plan.blank_id) == (16000, 640.0, 0)
     assert plan.layers == {"last": {"form": "pq", "width": 12, "codes": 4}}
+    for codes, useful in (
+        (9, 6),
+        (12, 12),
+        (50, 12),
+    ):  # nine groups of two: three empty
+        assert listener.manifest("pq", codes, 0).layers["last"]["codes"] == useful
     parameters = torch.load(teacher_files[1], weights_only=True)
     config = yaml.safe_load(teacher_files[0].read_text())
     assert plan.fingerprint == fingerprint(config, parameters)
