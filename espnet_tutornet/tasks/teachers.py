@@ -90,6 +90,8 @@ def build_teacher(conf: Mapping[str, Any], needs: TermNeeds, stream: str = "teac
         RuntimeError: a shard of the cache is damaged, or another teacher's.
     """
     if "members" in conf:
+        if needs.decoder:  # what their decoders say is weighed by their CTC posteriors
+            needs = needs._replace(posteriors=True)
         members = {}
         for name, member in conf["members"].items():
             members[name] = build_teacher(member, needs, f"teacher_{name}")

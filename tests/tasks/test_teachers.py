@@ -66,6 +66,19 @@ def test_several_teachers_online_and_cached(files, cache):
     assert streams_of(files) == {}
 
 
+def test_decoders_are_combined_also_where_no_term_reads_ctc(save_asr, batch, tmp_path):
+    members = {}
+    for name, seed in (("a", 7), ("b", 8)):
+        paths = save_asr(tmp_path / name, seed, hybrid=True)
+        members[name] = dict(zip(("config", "model"), map(str, paths)))
+    needs = TermNeeds(("last",), (), posteriors=False, decoder=True)
+    said = [build_teacher(files, needs)(batch) for files in members.values()]
+    probs = [outputs.decoder_log_probs.exp() for outputs in said]
+    assert not torch.allclose(*probs)
+    both = build_teacher({"members": members}, needs)(batch)
+    torch.testing.assert_close(both.decoder_log_probs.exp(), sum(probs) / 2)
+
+
 def test_a_cache_of_another_teacher_is_refused(cache, save_asr, tmp_path):
     other = dict(zip(("config", "model"), map(str, save_asr(tmp_path, 9))))
     with pytest.raises(RuntimeError, match="outputs of another teacher.*stage 8"):
