@@ -13,6 +13,7 @@ from espnet_tutornet.encoder.masked_conv import (
     MaskedConv2d,
     clear_padding,
     enter,
+    masked_relu,
 )
 
 RNN_TYPES = {"gru": nn.GRU, "lstm": nn.LSTM}
@@ -45,7 +46,7 @@ class ConvFrontEnd(nn.Module):
         x = x.unsqueeze(1)  # (B, T, F) -> (B, C, T, F)
         for conv, norm in zip(self.convs, self.norms):
             x, frames = conv(x, frames)
-            x = norm(x, frames).relu()
+            x = masked_relu(norm(x, frames), frames)
         return x.transpose(1, 2).flatten(2), frames  # -> (B, T, C, F) -> (B, T, D)
 
 

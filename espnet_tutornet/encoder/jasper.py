@@ -13,6 +13,7 @@ from espnet_tutornet.encoder.masked_conv import (
     MaskedConv1d,
     clear_padding,
     enter,
+    masked_relu,
     same_padding,
 )
 
@@ -131,7 +132,7 @@ class JasperBlock(nn.Module):
         self.residuals = nn.ModuleList(
             ConvNorm(width, conf.filters) for width in residual_channels
         )
-        self.activation = nn.Sequential(nn.ReLU(), nn.Dropout(conf.dropout))
+        self.dropout = nn.Dropout(conf.dropout)
 
     def forward(
         self, x: Tensor, frames: Frames, residual_inputs: Sequence[Tensor] = ()
@@ -139,18 +140,19 @@ class JasperBlock(nn.Module):
         """Return the output, (B, T, filters), and its frames.
 
         Args:
-            x: (B, T, D).
+            x: (B, T, D), zero in its padding, as the output is.
             frames: those of ``x``.
             residual_inputs: each (B, T, D), in the order of ``residual_channels``.
         """
         x = x.transpose(1, 2)  # (B, T, D) -> (B, D, T)
         for conv in self.convs[:-1]:
             x, frames = conv(x, frames)
-            x = self.activation(x)
+            x = self.dropout(masked_relu(x, frames))
         x, frames = self.convs[-1](x, frames)
         for conv, residual in zip(self.residuals, residual_inputs):
             x = x + conv(residual.transpose(1, 2), frames)[0]
-        return self.activation(x).transpose(1, 2), frames  # -> (B, T, D)
+        x = self.dropout(masked_relu(x, frames))
+        return x.transpose(1, 2), frames  # -> (B, T, D)
 
 
 class JasperEncoder(AbsEncoder):

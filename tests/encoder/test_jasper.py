@@ -109,10 +109,10 @@ def test_a_tiny_block_gives_what_a_pencil_does():
     # convolution 3, 6, 5, plus 5; twice the input; minus three times the earlier one
     assert torch.allclose(y.flatten(), torch.tensor([10.0, 3.0, 13.0]))
     lens = torch.tensor([3, 2])
-    pair = torch.stack([x[0], torch.tensor([[1.0], [2.0], [50.0]])])
+    pair = torch.stack([x[0], torch.tensor([[1.0], [2.0], [0.0]])])
     y, _ = block(pair, Frames(lens, lens), [pair, 2 * pair])
     # second row: convolution 3, 3, plus 5; (2 - 6) times the input
-    assert torch.allclose(y[1, :2].flatten(), torch.tensor([4.0, 0.0]))
+    assert torch.allclose(y[1].flatten(), torch.tensor([4.0, 0.0, 0.0]))
 
 
 def test_a_separable_convolution_is_a_full_one_of_rank_one():

@@ -11,6 +11,7 @@ from espnet_tutornet.encoder.masked_conv import (
     MaskedConv2d,
     clear_padding,
     enter,
+    masked_relu,
     same_padding,
 )
 
@@ -40,7 +41,7 @@ def test_frames_without_padding_have_no_mask():
     frames = frames_of(torch.tensor([3, 3]))
     x = noise(2, 4, 3)
     assert frames.pad_mask is None
-    assert frames.zero(x) is x
+    assert torch.equal(masked_relu(x - 7, frames), (x - 7).relu())
 
 
 def test_enter_zeroes_even_nan_and_cuts_what_nobody_needs():
@@ -78,7 +79,8 @@ def test_convolution_takes_no_padding_for_speech():
     conv = MaskedConv1d(1, 1, kernel=3)
     nn.init.ones_(conv.weight)
     x = torch.tensor([[[1.0, 2, 3, 4, 5]], [[1, 2, 3, 900, 900]]])
-    y, _ = conv(x, frames_of(torch.tensor([5, 3])))
+    frames = frames_of(torch.tensor([5, 3]))
+    y, _ = conv(masked_relu(x, frames), frames)
     assert y[0, 0].tolist() == [3, 6, 9, 12, 9]
     assert y[1, 0, :3].tolist() == [3, 6, 5]
 
@@ -105,7 +107,9 @@ def test_convolution_of_a_batch_equals_that_of_its_utterances(rank, stride):
     else:
         conv = MaskedConv2d(5, 4, kernel=(7, 3), stride=(stride, 2)).double()
     x = noise(*shapes(5)[rank - 1])
-    y, frames = conv(x, frames_of(LENS))
+    frames = frames_of(LENS)
+    x = masked_relu(x, frames)
+    y, frames = conv(x, frames)
     for n, length in enumerate(LENS.tolist()):
         alone, own = conv(x[n : n + 1, :, :length], frames_of(LENS[n : n + 1]))
         assert own.size == frames.lens[n]
@@ -150,8 +154,21 @@ def test_gradient_of_batch_norm_is_that_of_finite_differences(shape):
     norm = MaskedBatchNorm(3).double()
     x = noise(*shape).requires_grad_()
     assert torch.autograd.gradcheck(
-        lambda x: norm(frames.zero(x) * 1, frames) * (1 - frames.padding(x)), (x,)
+        lambda x: norm(x * 1, frames) * (1 - frames.padding(x)), (x,)
     )
+
+
+@pytest.mark.parametrize("shape", shapes(3))
+def test_relu_and_its_gradient_are_those_of_the_valid_frames(shape):
+    frames = frames_of(LENS)
+    x = (noise(*shape) - 7).requires_grad_()
+    found = masked_relu(x * 1, frames)
+    wanted = x.relu() * (1 - frames.padding(x))
+    assert torch.equal(found, wanted)
+    weight = noise(*shape)
+    grads = [torch.autograd.grad((y * weight).sum(), x)[0] for y in (found, wanted)]
+    assert torch.equal(*grads) and grads[0].count_nonzero() > 0
+    assert torch.autograd.gradcheck(lambda x: masked_relu(x * 1, frames), (x,))
 
 
 def test_batch_norm_of_ones_and_threes_is_minus_one_and_one():
