@@ -10,6 +10,7 @@ from typing import Dict, Iterable, Mapping, Optional
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from espnet_tutornet.config import choose
 from espnet_tutornet.teacher import ark
@@ -98,11 +99,11 @@ class ProductQuantisedForm:
 
 
 class PosteriorForm:
-    """CTC posteriors: the k likeliest tokens of each frame, blank among them.
+    """CTC posteriors: blank and the k - 1 likeliest other tokens of each frame.
 
-    Kept are ids and probabilities, two bytes each; the mass of all other tokens is what
-    is missing to one, and is spread evenly over them when read. With k = V there are no
-    ids.
+    Kept are k probabilities and the k - 1 ids that are not blank's, two bytes each; the
+    mass of all other tokens is what is missing to one, and is spread evenly over them
+    when read. With k = V there are no ids.
 
     Args:
         vocab_size: V.
@@ -126,7 +127,7 @@ class PosteriorForm:
                 f"cannot name {vocab_size} tokens in two bytes, at most {STEPS + 1}. "
                 "Choose a teacher with fewer tokens."
             )
-        self.columns = self.top_k * (1 if self.keeps_all else 2)
+        self.columns = self.top_k + (0 if self.keeps_all else self.top_k - 1)
         self.bytes_per_frame = 2 * self.columns
 
     def encode(self, log_probs: Tensor) -> np.ndarray:
@@ -135,16 +136,18 @@ class PosteriorForm:
         if self.keeps_all:
             return (log_probs.exp() * STEPS).round().cpu().numpy()
         ranked = log_probs.clone()
-        ranked[:, self.blank_id] = torch.inf  # always among the k
+        ranked[:, self.blank_id] = torch.inf  # the first of the k
         ids = ranked.topk(self.top_k).indices
         kept = (log_probs.gather(1, ids).exp() * STEPS).round()
-        return torch.cat([ids.float(), kept], dim=1).cpu().numpy()
+        return torch.cat([ids[:, 1:].float(), kept], dim=1).cpu().numpy()
 
     def decode(self, matrix: Tensor) -> Tensor:
         """Turn what was kept, (B, T, C), into log probabilities (B, T, V)."""
         if self.keeps_all:
             return _log(matrix / STEPS)
-        ids, probs = matrix[..., : self.top_k].long(), matrix[..., self.top_k :] / STEPS
+        ids, probs = matrix.split([self.top_k - 1, self.top_k], dim=-1)
+        ids = functional.pad(ids.long(), (1, 0), value=self.blank_id)
+        probs = probs / STEPS
         rest = (1.0 - probs.sum(-1, keepdim=True)).clamp_min(0.0)
         share = _log(rest / (self.vocab_size - self.top_k))  # (B, T, 1)
         # a copy: the expanded tensor shares its memory along V
@@ -228,7 +231,7 @@ def split_groups(frames: Tensor, num_codes: int) -> Tensor:
     """Cut (T, D) into (T, M, G), filled up with zeros where M does not divide D."""
     size = _group_size(frames.size(1), num_codes)
     padding = size * num_codes - frames.size(1)
-    padded = torch.nn.functional.pad(frames, (0, padding))
+    padded = functional.pad(frames, (0, padding))
     return padded.reshape(len(frames), num_codes, size)
 
 

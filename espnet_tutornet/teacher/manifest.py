@@ -11,7 +11,7 @@ import torch
 from espnet_tutornet.recipe.files import atomic_write
 from espnet_tutornet.teacher.forms import VALUE_BYTES, PosteriorForm, build_hidden_form
 
-FORMAT = 1
+FORMAT = 2
 FILE = "manifest.json"
 # Blocks of a config.yaml that decide what a model says of an utterance.
 MODEL_BLOCKS = ("frontend", "normalize", "preencoder", "encoder", "postencoder")

@@ -60,9 +60,9 @@ def mtimes(cache):
 
 def test_all_utterances_are_dumped_and_a_second_time_nothing_is(dump):
     cache, output = dump()
-    assert "7 of 7 utterances to do, 3 shards, 36 bytes a frame" in output
+    assert "7 of 7 utterances to do, 3 shards, 34 bytes a frame" in output
     reader = CacheReader(cache)
-    assert len(reader) == 7 and reader["train4"].shape == (22, 12 + 6)
+    assert len(reader) == 7 and reader["train4"].shape == (22, 12 + 5)
     before, times = contents(cache), mtimes(cache)
     _, output = dump()
     assert "7 utterances, nothing to do" in output

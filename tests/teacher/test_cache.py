@@ -56,7 +56,7 @@ def test_an_utterance_comes_back_with_its_streams_side_by_side(cache):
     assert "u2" in reader and "u4" not in reader
     for utt_id, frames in {"u1": 5, "u2": 2, "u3": 4}.items():
         value = reader[utt_id]
-        assert value.shape == (frames, 3 + 4) and value.dtype == np.float32
+        assert value.shape == (frames, 3 + 3) and value.dtype == np.float32
         said = say(utt_id, frames)
         np.testing.assert_allclose(value[:, :3], said["last"], atol=1e-4)
         expected = PLAN.forms({})["posteriors"].encode(said["posteriors"])
@@ -64,7 +64,7 @@ def test_an_utterance_comes_back_with_its_streams_side_by_side(cache):
 
 
 def test_an_utterance_that_is_not_there_has_no_frames(cache):
-    assert CacheReader(cache)["u4"].shape == (0, 7)
+    assert CacheReader(cache)["u4"].shape == (0, 6)
 
 
 def test_all_who_ask_share_a_reader_until_the_cache_is_written_anew(cache):

@@ -27,9 +27,9 @@ def test_top_k_by_hand():
     form = PosteriorForm(vocab_size=4, top_k=2)
     probs = torch.tensor([[0.25, 0.5, 0.125, 0.125], [0.0, 0.5, 0.5, 0.0]])
     kept = form.encode(probs.log())
-    assert kept.shape == (2, 4)
-    assert kept[0].tolist() == [0, 1, round(0.25 * 32767), round(0.5 * 32767)]
-    assert kept[1, 0] == 0, "blank is kept however unlikely it is"
+    assert form.columns == 3 and form.bytes_per_frame == 6
+    assert kept[0].tolist() == [1, round(0.25 * 32767), round(0.5 * 32767)]
+    assert kept[1, 1] == 0, "blank is kept however unlikely it is"
     read = through(form, probs.log()).exp()
     # the rest, a quarter, is spread evenly over the two tokens that were not kept
     torch.testing.assert_close(read[0], probs[0], atol=1e-4, rtol=0)
@@ -40,7 +40,9 @@ def test_rest_mass_is_spread_over_the_other_tokens():
     form = PosteriorForm(30, top_k=5)
     read = through(form, log_probs).exp()
     torch.testing.assert_close(read.sum(-1), torch.ones(50), atol=1e-3, rtol=0)
-    ids = torch.as_tensor(form.encode(log_probs)[:, :5]).long()
+    ids = torch.as_tensor(form.encode(log_probs)[:, :4]).long()
+    assert (ids != 0).all()
+    ids = torch.cat([torch.zeros(50, 1, dtype=torch.long), ids], dim=1)
     kept = log_probs.exp().gather(1, ids)
     torch.testing.assert_close(read.gather(1, ids), kept, atol=1.6e-5, rtol=0)
     others = read.scatter(1, ids, 0.0)
@@ -61,6 +63,14 @@ def test_a_probability_of_nothing_has_a_finite_logarithm():
     log_probs = torch.tensor([[0.0, -200.0, -200.0]])
     for form in (PosteriorForm(3, 2), PosteriorForm(3, 3)):
         assert through(form, log_probs).isfinite().all()
+
+
+@pytest.mark.parametrize("blank_id", [0, 3, 9])
+def test_blank_may_be_any_token(blank_id):
+    log_probs = posteriors(frames=40)
+    form = PosteriorForm(10, top_k=9, blank_id=blank_id)
+    read = through(form, log_probs).exp()  # one token is missing, its mass is known
+    torch.testing.assert_close(read, log_probs.exp(), atol=2e-4, rtol=0)
 
 
 @pytest.mark.parametrize(
