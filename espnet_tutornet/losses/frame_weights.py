@@ -9,10 +9,10 @@ import math
 from typing import Optional
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from espnet_tutornet.config import choose
+from espnet_tutornet.losses.frame_selection import dilate, non_blank
 from espnet_tutornet.losses.masking import frame_dot
 
 
@@ -58,11 +58,8 @@ def mask_weights(
     dilation: int = 1,
 ) -> Tensor:
     """Keep frames within ``dilation`` frames of one whose argmax is not blank."""
-    spikes = (log_probs.argmax(dim=-1) != blank_id).float()  # (B, T)
-    spikes = spikes.masked_fill(pad_mask, 0.0)  # padding must not spread
-    return F.max_pool1d(
-        spikes.unsqueeze(1), 2 * dilation + 1, stride=1, padding=dilation
-    ).squeeze(1)
+    spikes = non_blank(log_probs, pad_mask, blank_id)  # padding must not spread
+    return dilate(spikes, dilation).float()
 
 
 def entropy_weights(

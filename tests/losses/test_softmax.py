@@ -8,7 +8,7 @@ from espnet_tutornet.losses.masking import make_pad_mask
 from espnet_tutornet.losses.softmax import SoftmaxLoss
 
 LENS = torch.tensor([5, 3])
-CASES = [("l2", 1.0), ("kl", 1.0), ("kl", 2.0)]
+CASES = [("l2", 1.0), ("kl", 1.0), ("kl", 2.0), ("guided", 1.0)]
 VALID = torch.zeros(1, 2, dtype=torch.bool)
 
 
@@ -26,6 +26,9 @@ def plain(criterion, temperature, logits, teacher, lens=LENS):
         z, t = logits[b, :frames], teacher[b, :frames]
         if criterion == "l2":
             total = total + ((z.softmax(-1) - t.exp()) ** 2).sum()
+        elif criterion == "guided":
+            for p, k in zip(z.softmax(-1), t.argmax(-1)):
+                total = total - p[k] * (k != 0)
         else:
             log_p = (z / temperature).log_softmax(-1)
             log_q = (t / temperature).log_softmax(-1)
@@ -72,6 +75,80 @@ def test_kl_at_temperature_two_by_hand():
     assert got.item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_guided_by_hand_on_three_frames():
+    logits = torch.tensor([[[0.6, 0.3, 0.1], [0.5, 0.2, 0.3], [0.2, 0.7, 0.1]]]).log()
+    # the teacher says 1, blank, 2
+    teacher = torch.tensor([[[0.1, 0.8, 0.1], [0.9, 0.1, 0.0], [0.2, 0.2, 0.6]]]).log()
+    logits.requires_grad_()
+    got = SoftmaxLoss("guided")(logits, teacher, torch.zeros(1, 3, dtype=torch.bool))
+    assert got.item() == pytest.approx(-0.3 - 0.1, rel=1e-5)
+    got.backward()
+    # p_k p_v - p_k [v = k]
+    first = [0.3 * 0.6, 0.3 * 0.3 - 0.3, 0.3 * 0.1]
+    third = [0.1 * 0.2, 0.1 * 0.7, 0.1 * 0.1 - 0.1]
+    torch.testing.assert_close(logits.grad, torch.tensor([[first, [0.0] * 3, third]]))
+
+
+def test_guided_reads_another_blank():
+    logits, teacher, mask = random_batch()
+    loss = SoftmaxLoss("guided")
+    picked = torch.gather(
+        logits.softmax(-1), 2, teacher.argmax(-1, keepdim=True)
+    ).squeeze(-1)
+    read = (teacher.argmax(-1) != 6) & ~mask
+    assert read.sum() < (~mask).sum()
+    torch.testing.assert_close(loss(logits, teacher, mask, 6), -picked[read].sum() / 2)
+
+
+@pytest.mark.parametrize("blank", ["drop", "symmetric"])
+def test_guided_has_its_own_frames(blank):
+    with pytest.raises(ValueError, match=f"guided reads.*got blank: {blank}. Remove"):
+        SoftmaxLoss("guided", blank=blank)
+
+
+@pytest.mark.parametrize("criterion, temperature", CASES[:3])
+@pytest.mark.parametrize(
+    "blank, blank_conf, kept",
+    [
+        ("all", None, [0, 1, 2, 3, 4]),
+        ("drop", {}, [1, 4]),
+        ("symmetric", {"frames": 1}, [0, 1, 2, 3, 4]),
+        ("symmetric", {"frames": 0}, [1, 4]),
+        ("threshold", {"threshold": 0.6}, [1, 3, 4]),
+        ("random", {"share": 0.0}, [1, 4]),
+    ],
+)
+def test_frames_left_out_have_no_loss_and_no_gradient(
+    criterion, temperature, blank, blank_conf, kept
+):
+    logits, teacher, _ = random_batch()
+    blanks = torch.tensor([0.9, 0.2, 0.7, 0.5, 0.1])
+    rest = (1.0 - blanks).outer(torch.tensor([0.4, 0.3, 0.3]))
+    teacher = torch.cat([blanks.unsqueeze(1), rest], dim=1).log().unsqueeze(0)
+    logits = logits[:1, :, :4]
+    loss = SoftmaxLoss(criterion, temperature, blank, blank_conf)
+    mask = torch.zeros(1, 5, dtype=torch.bool)
+    value, grad = loss_and_grad(loss, logits, teacher, mask)
+    expected = plain(
+        criterion,
+        temperature,
+        logits[:, kept],
+        teacher[:, kept],
+        torch.tensor([len(kept)]),
+    )
+    torch.testing.assert_close(value, expected)
+    assert [t for t in range(5) if grad[0, t].any()] == kept
+
+
+def test_what_is_left_out_may_hold_anything():
+    logits = torch.tensor([[[0.6, 0.4], [float("nan"), 0.5]]])
+    teacher = torch.tensor([[[0.1, 0.9], [0.9, 0.1]]]).log()
+    for criterion, temperature in CASES[:3]:
+        loss = SoftmaxLoss(criterion, temperature, blank="drop")
+        value, grad = loss_and_grad(loss, logits, teacher, VALID)
+        assert value.isfinite() and grad[0, 0].any() and not grad[0, 1].any()
+
+
 @pytest.mark.parametrize("criterion, temperature", CASES)
 def test_loss_and_gradient_equal_plain_autograd(criterion, temperature):
     logits, teacher, mask = random_batch()
@@ -93,7 +170,7 @@ def test_gradient_is_scaled_by_what_comes_from_above(criterion, temperature):
     torch.testing.assert_close(scaled, -0.25 * grad)
 
 
-@pytest.mark.parametrize("criterion, temperature", CASES)
+@pytest.mark.parametrize("criterion, temperature", CASES[:3])
 def test_loss_is_zero_at_equality(criterion, temperature):
     logits, _, mask = random_batch()
     value, grad = loss_and_grad(
@@ -140,6 +217,7 @@ def test_a_certain_teacher_gives_finite_loss_and_gradient(criterion, temperature
     expected = {
         "l2": ((logits.softmax(-1) - teacher.exp()) ** 2).sum(),
         "kl": -(temperature**2) * (log_p[0, 0, 0] + log_p[0, 1, 2]),
+        "guided": -logits.softmax(-1)[0, 1, 2],
     }
     torch.testing.assert_close(value, expected[criterion])
     assert grad.isfinite().all()
@@ -192,7 +270,7 @@ def test_half_inputs_are_computed_in_float32(criterion, temperature, dtype):
 # of (B, T, V) float32: alive at once in forward; in backward, the gradient included
 @pytest.mark.parametrize(
     "criterion, temperature, forward, backward",
-    [("l2", 1.0, 2, 3), ("kl", 1.0, 2, 2), ("kl", 2.0, 2, 2)],
+    [("l2", 1.0, 2, 3), ("kl", 1.0, 2, 2), ("kl", 2.0, 2, 2), ("guided", 1.0, 1, 2)],
 )
 def test_memory_stays_within_few_temporaries(criterion, temperature, forward, backward):
     torch.manual_seed(0)
@@ -202,16 +280,16 @@ def test_memory_stays_within_few_temporaries(criterion, temperature, forward, ba
     mask = torch.zeros(2, 400, dtype=torch.bool)
     with PeakMemory() as memory:
         loss = SoftmaxLoss(criterion, temperature)(logits, teacher, mask)
-        assert unit <= memory.peak <= 1.05 * forward * unit
+        assert unit <= memory.peak <= 1.1 * forward * unit
         memory.peak = 0
         loss.backward()
-    assert unit <= memory.peak <= 1.05 * backward * unit
+    assert unit <= memory.peak <= 1.1 * backward * unit
 
 
 @pytest.mark.parametrize(
     "criterion, temperature, message",
     [
-        ("l3", 1.0, r"criterion must be one of \['kl', 'l2'\], got 'l3'"),
+        ("l3", 1.0, r"criterion must be one of \['guided', 'kl', 'l2'\], got 'l3'"),
         ("kl", 0.0, "temperature must be positive, got 0.0"),
         ("kl", float("nan"), "temperature must be positive, got nan"),
     ],
@@ -221,9 +299,10 @@ def test_bad_arguments_are_refused(criterion, temperature, message):
         SoftmaxLoss(criterion, temperature)
 
 
-def test_l2_with_a_temperature_is_refused():
-    with pytest.raises(ValueError, match="temperature 1, got 2.0.*kl"):
-        SoftmaxLoss("l2", 2.0)
+@pytest.mark.parametrize("criterion", ["l2", "guided"])
+def test_a_temperature_without_kl_is_refused(criterion):
+    with pytest.raises(ValueError, match=f"{criterion}.*temperature 1, got 2.0.*kl"):
+        SoftmaxLoss(criterion, 2.0)
 
 
 def test_vocabularies_that_differ_are_refused():
