@@ -2,6 +2,7 @@
 
 from typing import Optional
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from espnet_tutornet.config import build
@@ -24,13 +25,16 @@ class RepresentationLoss(nn.Module):
         adapter: ``linear``, ``conv1``, ``conv3`` or ``none``.
         frame_weights: a key of ``FRAME_WEIGHTS``.
         frame_weights_conf: further arguments of :class:`FrameWeights`.
+        layer_norm: bring every frame of g(h^student) and of h^teacher to mean 0 and
+            variance 1 over D first: their length and offset are not learned. A loss of
+            2 is then what unrelated representations have.
 
     Raises:
         ValueError: an unknown name or key; widths that differ without an adapter.
 
     Source:
         Idea, also across kinds of networks: TutorNet, arXiv 2008.00671 (abstract).
-        Distance, adapter and normalisation: ours.
+        Distance, adapter, normalisation and layer_norm: ours.
 
     Example:
         >>> import torch
@@ -47,8 +51,10 @@ class RepresentationLoss(nn.Module):
         adapter: str = "linear",
         frame_weights: str = "nonblank",
         frame_weights_conf: Optional[dict] = None,
+        layer_norm: bool = False,
     ):
         super().__init__()
+        self.layer_norm = layer_norm
         self.adapter = build_adapter(adapter, student_size, teacher_size)
         self.frame_weights = build(
             "frame_weights_conf", FrameWeights, frame_weights_conf, name=frame_weights
@@ -80,7 +86,11 @@ class RepresentationLoss(nn.Module):
         padding = pad_mask.unsqueeze(-1)
         student_hidden = student_hidden.masked_fill(padding, 0.0)  # conv3 reads it
         adapted = self.adapter(student_hidden).float()  # (B, T, D_s) -> (B, T, D_t)
-        error = (adapted - teacher_hidden.detach().float()).masked_fill(padding, 0.0)
+        target = teacher_hidden.detach().float()
+        if self.layer_norm:
+            size = (target.size(-1),)
+            adapted, target = F.layer_norm(adapted, size), F.layer_norm(target, size)
+        error = (adapted - target).masked_fill(padding, 0.0)
         frame_loss = weights * error.pow(2).mean(dim=-1)  # (B, T, D) -> (B, T)
         frames = (~pad_mask).sum(dim=1, keepdim=True).clamp_min(1)  # (B, 1)
         return utterance_mean(frame_loss / frames, pad_mask)

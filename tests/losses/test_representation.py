@@ -60,6 +60,43 @@ def test_loss_and_gradient_equal_the_plain_formula():
     torch.testing.assert_close(student_grad, plain_student.grad)
 
 
+def test_layer_norm_by_hand_on_two_frames():
+    loss = RepresentationLoss(
+        2, 2, adapter="none", frame_weights="none", layer_norm=True
+    )
+    # two values come out as -1 and 1, whatever their length and offset
+    student = torch.tensor([[[1.0, 3.0], [50.0, 40.0]]], requires_grad=True)
+    teacher = torch.tensor([[[9.0, 2.0], [6.0, -3.0]]])
+    value = loss(student, teacher, None, torch.zeros(1, 2, dtype=torch.bool))
+    # the first frame is turned round: ((-1 - 1)^2 + (1 + 1)^2) / 2 = 4; of two frames
+    assert value.item() == pytest.approx(4.0 / 2, abs=1e-4)
+    value.backward()
+    assert student.grad.isfinite().all()
+
+
+def test_layer_norm_adds_no_parameters_and_forgets_scale_and_offset():
+    student, teacher, log_probs, mask = random_batch()
+    plain = build()
+    loss = RepresentationLoss(4, 6, layer_norm=True)
+    assert loss.state_dict().keys() == plain.state_dict().keys()
+    value = loss(student, teacher, log_probs, mask)
+    moved = loss(student, 7.0 * teacher - 3.0, log_probs, mask)
+    torch.testing.assert_close(moved, value, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(loss(student, -teacher, log_probs, mask), value)
+
+
+@pytest.mark.parametrize("garbage", [float("nan"), float("inf")])
+def test_layer_norm_does_not_see_padding(garbage):
+    student, teacher, log_probs, mask = random_batch()
+    loss = RepresentationLoss(4, 6, adapter="conv3", layer_norm=True)
+    padding = mask.unsqueeze(-1)
+    clean = [x.masked_fill(padding, 0.0) for x in (student, teacher, log_probs)]
+    dirty = [x.masked_fill(padding, garbage) for x in (student, teacher, log_probs)]
+    expected = loss_and_grads(loss, *clean, mask)
+    got = loss_and_grads(loss, *dirty, mask)
+    torch.testing.assert_close(got, expected)
+
+
 def test_loss_is_zero_at_equality():
     _, teacher, log_probs, mask = random_batch()
     loss = build("none", sizes=(6, 6))
