@@ -5,7 +5,8 @@ from typing import Dict, Mapping, NamedTuple, Tuple
 import torch
 from torch import Tensor, nn
 
-from espnet_tutornet.asr.terms import TERMS, Aligned, RepresentationTerm, kind_of
+from espnet_tutornet.asr.term import Aligned
+from espnet_tutornet.asr.terms import TERMS, kind_of
 from espnet_tutornet.config import build
 from espnet_tutornet.layers.align import (
     align_hidden,
@@ -50,12 +51,16 @@ class Distiller(nn.Module):
         self.delay = delay
         self.blank_id = blank_id
         self.terms = nn.ModuleDict()
+        known = dict(student_sizes=student_sizes, teacher_sizes=teacher_sizes)
         for name, conf in terms.items():
-            factory, given = TERMS[kind_of(name)], {}
-            if factory is RepresentationTerm:
-                given = dict(student_sizes=student_sizes, teacher_sizes=teacher_sizes)
+            factory = TERMS[kind_of(name)]
+            given = {key: known[key] for key in factory.given}
             what = f"distill_conf: terms: {name}"
             self.terms[name] = build(what, factory, conf, **given)
+        self.scheduled = [n for n, term in self.terms.items() if term.schedule]
+        if self.scheduled:
+            # in the checkpoint, so that a resumed training goes on where it was
+            self.register_buffer("batches", torch.zeros((), dtype=torch.long))
         self.student_layers = _layers(self.terms.values(), "student_layer")
         self.needs_logits = any(term.needs_logits for term in self.terms.values())
         self.needs_decoder = any(term.needs_decoder for term in self.terms.values())
@@ -65,9 +70,22 @@ class Distiller(nn.Module):
     ) -> Tuple[Tensor, Dict[str, Tensor]]:
         """Align the teacher, then add up the terms.
 
+        In training mode it counts the batches for the schedules, if there are any.
+
         Returns:
-            The weighted sum, and ``loss_<name>`` of each term before its weight.
+            The weighted sum, and ``loss_<name>`` of each term before its weight; of a
+            term with a schedule also ``weight_<name>``, that of this batch.
         """
+        aligned = self._align(student, teacher)
+        losses = {name: term(student, aligned) for name, term in self.terms.items()}
+        weights = self._weights()
+        total = sum(weights[name] * loss for name, loss in losses.items())
+        stats = {f"loss_{name}": loss.detach() for name, loss in losses.items()}
+        for name in self.scheduled:
+            stats[f"weight_{name}"] = total.new_tensor(weights[name]).detach()
+        return total, stats
+
+    def _align(self, student: StudentOutputs, teacher: TeacherOutputs) -> Aligned:
         ratio = student.frame_shift / teacher.frame_shift
         max_len = student.hidden["last"].size(1)
         lens = valid_lens(student.lens, teacher.lens, ratio)
@@ -87,12 +105,14 @@ class Distiller(nn.Module):
                 log_probs, teacher.lens, ratio, max_len, self.blank_id
             )
             log_probs = delay_frames(log_probs, self.delay)
-        aligned = Aligned(
-            hidden, log_probs, pad_mask, self.blank_id, teacher.decoder_log_probs
-        )
-        losses = {name: term(student, aligned) for name, term in self.terms.items()}
-        total = sum(self.terms[name].weight * loss for name, loss in losses.items())
-        return total, {f"loss_{name}": loss.detach() for name, loss in losses.items()}
+        return Aligned(hidden, log_probs, pad_mask, self.blank_id, teacher)
+
+    def _weights(self) -> Dict[str, float]:
+        """Return the weight of each term in this batch; count it in training mode."""
+        batches = int(self.batches) if self.scheduled else 0
+        if self.scheduled and self.training:
+            self.batches += 1
+        return {name: term.weight_at(batches) for name, term in self.terms.items()}
 
 
 class TermNeeds(NamedTuple):

@@ -1,32 +1,15 @@
-"""The terms of ``distill_conf``: what each compares, and what it needs for that."""
+"""The terms of ``distill_conf`` that compare representations and softmax outputs."""
 
-from typing import Mapping, NamedTuple, Optional
+from typing import Mapping, Optional
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from espnet_tutornet.asr.term import Aligned, Term
 from espnet_tutornet.losses import RepresentationLoss, SoftmaxLoss, make_pad_mask
 from espnet_tutornet.outputs import StudentOutputs
 
 
-class Aligned(NamedTuple):
-    """What a teacher said, on the student's frames.
-
-    Attributes:
-        hidden: layer name -> (B, T, D).
-        log_probs: (B, T, V), or None.
-        pad_mask: (B, T), True where either side has no frame.
-        blank_id: index of ``<blank>`` in V.
-        decoder_log_probs: (B, L + 1, V), or None.
-    """
-
-    hidden: Mapping[str, Tensor]
-    log_probs: Optional[Tensor]
-    pad_mask: Tensor
-    blank_id: int
-    decoder_log_probs: Optional[Tensor]
-
-
-class RepresentationTerm(nn.Module):
+class RepresentationTerm(Term):
     """RKD between one student layer and one teacher layer.
 
     Args:
@@ -35,12 +18,16 @@ class RepresentationTerm(nn.Module):
         student_layer: encoder layer name, or ``last``.
         teacher_layer: encoder layer name, or ``last``.
         weight: factor of the term.
+        schedule: see :class:`Term`.
         adapter: see :class:`RepresentationLoss`.
         frame_weights: see :class:`RepresentationLoss`.
         frame_weights_conf: see :class:`RepresentationLoss`.
+        layer_norm: see :class:`RepresentationLoss`.
     """
 
-    needs_logits = needs_decoder = False
+    kind = "rkd"
+    given = ("student_sizes", "teacher_sizes")
+    needs_tokens = False
 
     def __init__(
         self,
@@ -49,19 +36,21 @@ class RepresentationTerm(nn.Module):
         student_layer: str = "last",
         teacher_layer: str = "last",
         weight: float = 1.0,
+        schedule: Optional[dict] = None,
         adapter: str = "linear",
         frame_weights: str = "nonblank",
         frame_weights_conf: Optional[dict] = None,
+        layer_norm: bool = False,
     ):
-        super().__init__()
+        super().__init__(weight, schedule)
         self.student_layer, self.teacher_layer = student_layer, teacher_layer
-        self.weight = _positive("rkd", weight)
         self.loss = RepresentationLoss(
             student_sizes[student_layer],
             teacher_sizes[teacher_layer],
             adapter=adapter,
             frame_weights=frame_weights,
             frame_weights_conf=frame_weights_conf,
+            layer_norm=layer_norm,
         )
         self.needs_posteriors = self.loss.frame_weights.needs_posteriors
 
@@ -76,53 +65,80 @@ class RepresentationTerm(nn.Module):
         )
 
 
-class SoftmaxTerm(nn.Module):
+class SoftmaxTerm(Term):
     """SKD between the CTC softmax outputs.
 
     Args:
         weight: factor of the term; the loss is summed over frames.
+        schedule: see :class:`Term`.
         criterion: see :class:`SoftmaxLoss`.
         temperature: see :class:`SoftmaxLoss`.
+        blank: see :class:`SoftmaxLoss`.
+        blank_conf: see :class:`SoftmaxLoss`.
     """
 
     kind = "skd"
-    student_layer = teacher_layer = None
     needs_logits = needs_posteriors = True
-    needs_decoder = False
 
     def __init__(
-        self, weight: float = 0.25, criterion: str = "l2", temperature: float = 1.0
+        self,
+        weight: float = 0.25,
+        schedule: Optional[dict] = None,
+        criterion: str = "l2",
+        temperature: float = 1.0,
+        blank: str = "all",
+        blank_conf: Optional[dict] = None,
     ):
-        super().__init__()
-        self.weight = _positive(self.kind, weight)
-        self.loss = SoftmaxLoss(criterion, temperature)
+        super().__init__(weight, schedule)
+        self.loss = SoftmaxLoss(criterion, temperature, blank, blank_conf)
 
     def forward(self, student: StudentOutputs, teacher: Aligned) -> Tensor:
         """Return the unweighted loss of the term."""
-        return self.loss(student.logits, teacher.log_probs, teacher.pad_mask)
+        return self.loss(
+            student.logits, teacher.log_probs, teacher.pad_mask, teacher.blank_id
+        )
 
 
-class DecoderTerm(SoftmaxTerm):
+class DecoderTerm(Term):
     """SKD between the attention decoders' softmax outputs, under teacher forcing.
 
     Both decoders read the transcript; an utterance without one counts as zero.
 
     Args:
         weight: factor of the term; the loss is summed over tokens, ``<eos>`` included.
-        criterion: see :class:`SoftmaxLoss`.
+        schedule: see :class:`Term`.
+        criterion: see :class:`SoftmaxLoss`; not ``guided``, which reads blanks.
         temperature: see :class:`SoftmaxLoss`.
+
+    Raises:
+        ValueError: ``guided``.
     """
 
     kind = "decoder"
-    needs_logits = needs_posteriors = False
     needs_decoder = True
+
+    def __init__(
+        self,
+        weight: float = 0.25,
+        schedule: Optional[dict] = None,
+        criterion: str = "l2",
+        temperature: float = 1.0,
+    ):
+        super().__init__(weight, schedule)
+        if criterion == "guided":
+            raise ValueError(
+                "decoder: criterion guided reads where a CTC teacher is not blank, but "
+                "an attention decoder has no blank. Use criterion: l2 or kl."
+            )
+        self.loss = SoftmaxLoss(criterion, temperature)
 
     def forward(self, student: StudentOutputs, teacher: Aligned) -> Tensor:
         """Return the unweighted loss of the term."""
         if student.decoder_logits is None:  # not one transcript in the batch
             return student.hidden["last"].sum() * 0.0
         pad_mask = make_pad_mask(student.decoder_lens, student.decoder_logits.size(1))
-        return self.loss(student.decoder_logits, teacher.decoder_log_probs, pad_mask)
+        log_probs = teacher.said.decoder_log_probs
+        return self.loss(student.decoder_logits, log_probs, pad_mask)
 
 
 TERMS = {"rkd": RepresentationTerm, "skd": SoftmaxTerm, "decoder": DecoderTerm}
@@ -148,19 +164,10 @@ def kind_of(name: str) -> str:
 
 
 def needs_tokens(terms: Mapping[str, dict]) -> bool:
-    """Tell whether posteriors are compared, hence token lists must be the same.
+    """Tell whether tokens are compared, hence token lists must be the same.
 
     Example:
         >>> needs_tokens({"rkd": {}}), needs_tokens({"rkd": {}, "skd": {}})
         (False, True)
     """
-    return any(TERMS[kind_of(name)] is not RepresentationTerm for name in terms)
-
-
-def _positive(kind: str, weight: float) -> float:
-    if not (isinstance(weight, (int, float)) and weight > 0.0):
-        raise ValueError(
-            f"{kind}: weight must be a positive number, got {weight!r}. To leave the "
-            "term out remove it; yaml wants a point in 1.0e-3."
-        )
-    return weight
+    return any(TERMS[kind_of(name)].needs_tokens for name in terms)

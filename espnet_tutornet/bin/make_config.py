@@ -4,6 +4,8 @@ What depends on the corpus is left open in the files and put in here:
 
 - ``scheduler_conf: {max_steps: auto}``: the optimizer steps of the training, for
   batches of ``batch_size`` utterances. A scheduler that ends with it needs them.
+- ``schedule: {steps: auto}`` of a term of ``distill_conf``: the training's batches.
+  Terms count forward calls, so ``accum_grad`` does not divide them.
 - ``num_iters_per_epoch``, where an epoch is to last as long as with another set.
 - ``frontend_conf: {fs: auto, n_fft: 32ms, hop_length: 10ms}``: the sampling rate, and
   durations in samples.
@@ -59,20 +61,49 @@ def count_batches(conf: dict, num_utts: int, wanted_for: str) -> int:
     return max(num_utts // conf["batch_size"], 1)
 
 
-def count_steps(conf: dict, num_utts: int) -> int:
-    """Count the optimizer steps of a training.
+def count_steps(
+    conf: dict, num_utts: int, wanted_for: str = "max_steps: auto", by: int = 1
+) -> int:
+    """Count the batches of a training, or its steps of several batches each.
 
     Args:
         conf: as in :func:`count_batches`, and ``max_epoch``.
         num_utts: training utterances.
+        wanted_for: what the error is about.
+        by: batches a step; what is left of an epoch is dropped, as ESPnet does.
 
     Raises:
         ValueError: the batches cannot be counted, or ``max_epoch`` is missing.
     """
     if "max_epoch" not in conf:
-        raise ValueError("max_steps: auto needs max_epoch in the configuration.")
-    batches = count_batches(conf, num_utts, "max_steps: auto")
-    return conf["max_epoch"] * (batches // conf.get("accum_grad", 1))
+        raise ValueError(f"{wanted_for} needs max_epoch in the configuration.")
+    return conf["max_epoch"] * (count_batches(conf, num_utts, wanted_for) // by)
+
+
+def fill_schedules(conf: dict, num_utts: int) -> None:
+    """Put in the ``steps`` of each weight schedule that leaves them open.
+
+    Args:
+        conf: as in :func:`count_steps`; changed in place.
+        num_utts: training utterances.
+
+    Raises:
+        ValueError: as in :func:`count_steps`.
+
+    Example:
+        >>> terms = {"skd": {"schedule": {"kind": "cosine"}}, "rkd": None}
+        >>> conf = {"max_epoch": 3, "num_iters_per_epoch": 4}
+        >>> conf["distill_conf"] = {"terms": terms}
+        >>> fill_schedules(conf, 9)
+        >>> terms["skd"]
+        {'schedule': {'kind': 'cosine', 'steps': 12}}
+    """
+    terms = (conf.get("distill_conf") or {}).get("terms") or {}
+    for name, term in terms.items():
+        schedule = (term or {}).get("schedule")
+        if isinstance(schedule, dict) and schedule.get("steps", "auto") == "auto":
+            wanted_for = f"distill_conf: terms: {name}: schedule: steps: auto"
+            schedule["steps"] = count_steps(conf, num_utts, wanted_for)
 
 
 def fill_frontend(frontend_conf: dict, fs: int) -> dict:
@@ -141,10 +172,12 @@ def main(cmd=None) -> None:
         num_utts = _count_lines(args.epoch_text)
         batches = count_batches(merged, num_utts, f"--epoch_text {args.epoch_text}")
         merged["num_iters_per_epoch"] = batches
+    num_utts = _count_lines(args.train_text)
     scheduler_conf = merged.get("scheduler_conf", {})
     if scheduler_conf.get("max_steps") == "auto":
-        num_utts = _count_lines(args.train_text)
-        scheduler_conf["max_steps"] = count_steps(merged, num_utts)
+        by = merged.get("accum_grad", 1)
+        scheduler_conf["max_steps"] = count_steps(merged, num_utts, by=by)
+    fill_schedules(merged, num_utts)
     with atomic_write(args.out) as f:
         print(f"# {' + '.join(str(path) for path in args.inputs)}", file=f)
         yaml.safe_dump(merged, f, sort_keys=False)

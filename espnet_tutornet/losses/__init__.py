@@ -8,6 +8,7 @@ from espnet_tutornet.losses.frame_selection import BLANK_POLICIES, FrameSelectio
 from espnet_tutornet.losses.frame_weights import FRAME_WEIGHTS, FrameWeights
 from espnet_tutornet.losses.masking import make_pad_mask, utterance_mean
 from espnet_tutornet.losses.representation import RepresentationLoss
+from espnet_tutornet.losses.schedules import SCHEDULES, WeightSchedule
 from espnet_tutornet.losses.softmax import SoftmaxLoss
 
 __all__ = [
@@ -17,7 +18,9 @@ __all__ = [
     "FrameSelection",
     "FrameWeights",
     "RepresentationLoss",
+    "SCHEDULES",
     "SoftmaxLoss",
+    "WeightSchedule",
     "make_pad_mask",
     "utterance_mean",
 ]

@@ -151,6 +151,98 @@ def test_needs_logits_follows_skd():
     assert not build({"rkd": {}}).needs_logits
 
 
+def scheduled(weight=2.0, **conf):
+    return {"skd": {"weight": weight, "schedule": {"steps": 4, **conf}}, "rkd": {}}
+
+
+def steps_of(distiller, count):
+    student, teacher = random_pair()
+    return [distiller(student, teacher) for _ in range(count)]
+
+
+def test_a_schedule_moves_the_weight_with_each_training_batch():
+    distiller = build(scheduled(final=1.0))
+    outcome = steps_of(distiller, 6)
+    weights = [2.0, 1.75, 1.5, 1.25, 1.0, 1.0]
+    for weight, (total, stats) in zip(weights, outcome):
+        assert stats["weight_skd"] == weight
+        assert set(stats) == {"loss_skd", "loss_rkd", "weight_skd"}
+        expected = weight * stats["loss_skd"] + stats["loss_rkd"]
+        torch.testing.assert_close(total.detach(), expected)
+
+
+def test_validation_does_not_move_it():
+    distiller = build(scheduled())
+    steps_of(distiller, 2)
+    valid = steps_of(distiller.eval(), 3)
+    assert {float(stats["weight_skd"]) for _, stats in valid} == {1.0}
+    assert steps_of(distiller.train(), 1)[0][1]["weight_skd"] == 1.0
+
+
+def test_a_resumed_schedule_goes_on_where_it_was():
+    first = build(scheduled())
+    expected = steps_of(first, 5)
+    again = build(scheduled())
+    steps_of(again, 2)
+    resumed = build(scheduled(), seed=5)
+    resumed.load_state_dict(again.state_dict())
+    for (want, _), (got, stats) in zip(expected[2:], steps_of(resumed, 3)):
+        assert torch.equal(want, got) and "weight_skd" in stats
+
+
+def test_only_a_schedule_has_a_place_in_the_checkpoint():
+    plain = build(BOTH)
+    assert set(plain.state_dict()) == {
+        "terms.rkd.loss.adapter.weight",
+        "terms.rkd.loss.adapter.bias",
+    }
+    assert set(build(scheduled()).state_dict()) - set(plain.state_dict()) == {"batches"}
+    assert not any(name.startswith("weight") for name in steps_of(plain, 1)[0][1])
+
+
+def test_a_weight_of_zero_at_the_end_leaves_a_gradient_of_zero():
+    distiller = build({"skd": {"schedule": {"kind": "step", "at": 0.0, "steps": 1}}})
+    student, teacher = random_pair()
+    total, stats = distiller(student, teacher)
+    total.backward()
+    assert total == 0.0 and stats["weight_skd"] == 0.0 and stats["loss_skd"] > 0.0
+    assert student.logits.grad is not None and not student.logits.grad.any()
+
+
+@pytest.mark.parametrize(
+    "schedule, message",
+    [
+        (
+            {"speed": 1},
+            r"skd: schedule: unknown keys \['speed'\].*'at', 'final', 'kind'",
+        ),
+        ({"weight": 1}, r"skd: schedule: unknown keys \['weight'\]"),
+        ({}, "steps is auto.*bin/make_config.py puts it in"),
+    ],
+)
+def test_bad_schedules_are_refused(schedule, message):
+    with pytest.raises(ValueError, match=message):
+        build({"skd": {"schedule": schedule}})
+
+
+def test_decoder_has_no_blank():
+    with pytest.raises(ValueError, match="decoder: criterion guided.*no blank"):
+        build({"decoder": {"criterion": "guided"}})
+    with pytest.raises(ValueError, match=r"decoder: unknown keys \['blank'\]"):
+        build({"decoder": {"blank": "drop"}})
+
+
+def test_a_blank_policy_reads_the_teachers_own_blank():
+    terms = {"skd": {"blank": "drop"}}
+    student, teacher = random_pair()
+    Distiller(terms, {"last": 4}, {"last": 3}, blank_id=2)(student, teacher)[
+        0
+    ].backward()
+    lens = torch.tensor([[6], [4]])
+    expected = (teacher.log_probs.argmax(-1) != 2) & (torch.arange(6) < lens)
+    assert torch.equal(student.logits.grad.abs().sum(-1) > 0, expected)
+
+
 def test_adapter_is_the_only_parameter():
     names = [name for name, _ in build(BOTH).named_parameters()]
     assert names == ["terms.rkd.loss.adapter.weight", "terms.rkd.loss.adapter.bias"]
@@ -164,7 +256,7 @@ def test_adapter_is_the_only_parameter():
         ({"rkd_a": {"layer": "x"}}, r"terms: rkd_a: unknown keys \['layer'\]"),
         (
             {"skd": {"wieght": 1}},
-            r"terms: skd: unknown.*'criterion', 'temperature', 'we",
+            r"terms: skd: unknown.*'blank', 'blank_conf', 'criterion', 'sch",
         ),
         ({"rkd": {"layer": "x"}}, r"\['layer'\].*'student_layer', 'teacher_layer'"),
         ({"rkd": {"student_sizes": {}}}, r"unknown keys \['student_sizes'\]"),

@@ -89,7 +89,39 @@ def test_merge_leaves_its_arguments_alone():
 )
 def test_steps_are_counted_as_espnet_runs_them(conf, num_utts, steps):
     conf = {"max_epoch": 2, "batch_type": "unsorted", **conf}
-    assert count_steps(conf, num_utts) == steps
+    by = conf.get("accum_grad", 1)
+    assert count_steps(conf, num_utts, by=by) == steps
+
+
+def test_schedules_count_batches_and_not_optimizer_steps(make, tmp_path):
+    (tmp_path / "above.yaml").write_text("""
+accum_grad: 2
+distill_conf:
+  terms:
+    skd: {schedule: {kind: linear, steps: auto}}
+    rkd: {schedule: {kind: step, at: 0.1}}
+    rkd_b: {schedule: {steps: 7}}
+    decoder:
+""")
+    made = make("student", "above")
+    assert made["scheduler_conf"]["max_steps"] == 20 * 2  # 19 // 4 // 2
+    assert made["distill_conf"]["terms"] == {
+        "skd": {"schedule": {"kind": "linear", "steps": 80}},
+        "rkd": {"schedule": {"kind": "step", "at": 0.1, "steps": 80}},
+        "rkd_b": {"schedule": {"steps": 7}},
+        "decoder": None,
+    }
+
+
+def test_a_schedule_that_cannot_be_counted_names_its_term(make, tmp_path, capsys):
+    (tmp_path / "above.yaml").write_text(
+        "{batch_type: numel, scheduler_conf: {max_steps: 9}, distill_conf: "
+        "{terms: {skd: {schedule: {kind: linear}}}}}"
+    )
+    with pytest.raises(SystemExit, match="1"):
+        make("student", "above")
+    error = capsys.readouterr().err
+    assert "terms: skd: schedule: steps: auto needs batch_type sorted" in error
 
 
 def test_batches_agree_with_espnets_sampler(tmp_path):
