@@ -9,6 +9,7 @@ from espnet_tutornet.losses.frame_weights import FRAME_WEIGHTS, FrameWeights
 from espnet_tutornet.losses.masking import make_pad_mask, utterance_mean
 from espnet_tutornet.losses.representation import RepresentationLoss
 from espnet_tutornet.losses.schedules import SCHEDULES, WeightSchedule
+from espnet_tutornet.losses.sequence import SequenceLoss, ctc_log_probs, utterance_ctc
 from espnet_tutornet.losses.softmax import SoftmaxLoss
 
 __all__ = [
@@ -19,8 +20,11 @@ __all__ = [
     "FrameWeights",
     "RepresentationLoss",
     "SCHEDULES",
+    "SequenceLoss",
     "SoftmaxLoss",
     "WeightSchedule",
+    "ctc_log_probs",
     "make_pad_mask",
+    "utterance_ctc",
     "utterance_mean",
 ]
