@@ -42,6 +42,8 @@ class StudentOutputs:
         decoder_logits: (B, L + 1, V) before the attention decoder's softmax, or None
             where no term needs them.
         decoder_lens: (B,) valid tokens of these, 0 without a transcript.
+        text: (B, L) token ids of the transcripts, padded with ``ignore_id``, or None.
+        text_lengths: (B,) tokens of these, 0 without a transcript.
     """
 
     lens: Tensor
@@ -50,3 +52,5 @@ class StudentOutputs:
     frame_shift: float
     decoder_logits: Optional[Tensor] = None
     decoder_lens: Optional[Tensor] = None
+    text: Optional[Tensor] = None
+    text_lengths: Optional[Tensor] = None

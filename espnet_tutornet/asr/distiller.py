@@ -1,6 +1,6 @@
 """Add up the distillation terms of one batch."""
 
-from typing import Dict, Mapping, NamedTuple, Tuple
+from typing import Dict, Mapping, NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,7 @@ class Distiller(nn.Module):
         delay: student frames by which it learns to be later than its teacher. A
             streaming student has not heard yet what a full-context teacher knows
             (Delayed-KD, arXiv 2505.22069). Its first ``delay`` frames have no target.
+        vocab_size: the teacher's V; for terms with an output layer of their own.
 
     Raises:
         ValueError: an unknown term or key, or a delay that is no whole number >= 0.
@@ -41,6 +42,7 @@ class Distiller(nn.Module):
         teacher_sizes: Mapping[str, int],
         blank_id: int,
         delay: int = 0,
+        vocab_size: Optional[int] = None,
     ):
         super().__init__()
         if not (type(delay) is int and delay >= 0):
@@ -51,7 +53,11 @@ class Distiller(nn.Module):
         self.delay = delay
         self.blank_id = blank_id
         self.terms = nn.ModuleDict()
-        known = dict(student_sizes=student_sizes, teacher_sizes=teacher_sizes)
+        known = dict(
+            student_sizes=student_sizes,
+            teacher_sizes=teacher_sizes,
+            vocab_size=vocab_size,
+        )
         for name, conf in terms.items():
             factory = TERMS[kind_of(name)]
             given = {key: known[key] for key in factory.given}
@@ -131,7 +137,8 @@ def term_needs(terms: Mapping[str, dict]) -> TermNeeds:
         >>> term_needs({"rkd": {"frame_weights": "none"}}).teacher_layers
         ('last',)
     """
-    built = Distiller(terms, _Sizes(), _Sizes(), blank_id=0).terms.values()
+    sizes = _Sizes()
+    built = Distiller(terms, sizes, sizes, blank_id=0, vocab_size=1).terms.values()
     return TermNeeds(
         student_layers=_layers(built, "student_layer"),
         teacher_layers=_layers(built, "teacher_layer"),

@@ -1,9 +1,10 @@
-"""The terms of ``distill_conf`` that compare representations and softmax outputs."""
+"""The terms of ``distill_conf``: what each compares, and what it needs for that."""
 
 from typing import Mapping, Optional
 
 from torch import Tensor
 
+from espnet_tutornet.asr.sequence_terms import InterTerm, SequenceTerm
 from espnet_tutornet.asr.term import Aligned, Term
 from espnet_tutornet.losses import RepresentationLoss, SoftmaxLoss, make_pad_mask
 from espnet_tutornet.outputs import StudentOutputs
@@ -141,7 +142,13 @@ class DecoderTerm(Term):
         return self.loss(student.decoder_logits, log_probs, pad_mask)
 
 
-TERMS = {"rkd": RepresentationTerm, "skd": SoftmaxTerm, "decoder": DecoderTerm}
+TERMS = {
+    "rkd": RepresentationTerm,
+    "skd": SoftmaxTerm,
+    "decoder": DecoderTerm,
+    "sequence": SequenceTerm,
+    "inter": InterTerm,
+}
 
 
 def kind_of(name: str) -> str:

@@ -61,8 +61,9 @@ class TutorNetASRModel(ESPnetASRModel):
             )
         if distiller.needs_logits and self.ctc is None:
             raise ValueError(
-                "SKD matches CTC posteriors, but the student has no CTC branch "
-                "(ctc_weight: 0.0). Set model_conf: ctc_weight above 0, or remove skd."
+                "skd and sequence read CTC outputs, but the student has no CTC branch "
+                "(ctc_weight: 0.0). Set model_conf: ctc_weight above 0, or remove skd "
+                "and sequence."
             )
         self.distiller, self.teacher = distiller, teacher
         self.task_weight = task_weight
@@ -127,7 +128,8 @@ class TutorNetASRModel(ESPnetASRModel):
         self._encoded = None  # let go of the graph
         logits = outputs.get("ctc.ctc_lo")
         decoded = _decoded(outputs.get("decoder"), text_lengths)
-        student = StudentOutputs(lens, hidden, logits, self.frame_shift, *decoded)
+        said = (*decoded, text, text_lengths)
+        student = StudentOutputs(lens, hidden, logits, self.frame_shift, *said)
         distillation, terms = self.distiller(student, taught)
         loss = self.task_weight * task_loss + distillation
         stats = {**stats, **terms, "loss": loss.detach()}

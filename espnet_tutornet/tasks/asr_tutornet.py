@@ -39,9 +39,10 @@ class TutorNetTask(ASRTask):
             or ``online``) says what to do with utterances that the cache lacks.
             Several teachers: ``members``, name -> such a block, and ``combine``
             (``average``, ``weighted`` or ``best``, see :class:`TeacherEnsemble`).
-        terms: ``rkd`` and ``skd``, each with its constructor's arguments
-            (:class:`RepresentationTerm`, :class:`SoftmaxTerm`), and ``decoder``
-            (:class:`DecoderTerm`); further ones of a kind under names such as
+        terms: each with its constructor's arguments: ``rkd``
+            (:class:`RepresentationTerm`), ``skd`` (:class:`SoftmaxTerm`), ``decoder``
+            (:class:`DecoderTerm`), ``sequence`` (:class:`SequenceTerm`), ``inter``
+            (:class:`InterTerm`); further ones of a kind under names such as
             ``rkd_middle``.
         task_weight: factor of ESPnet's own loss, 1.0 unless given; 0.0 is the RKD
             stage.
@@ -154,6 +155,7 @@ def add_distillation(
             teacher_sizes=tutor.sizes,
             blank_id=tutor.blank_id,
             delay=delay,
+            vocab_size=len(tutor.token_list),
         )
     model.set_distillation(distiller, tutor, task_weight)
 

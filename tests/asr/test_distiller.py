@@ -251,7 +251,10 @@ def test_adapter_is_the_only_parameter():
 @pytest.mark.parametrize(
     "terms, message",
     [
-        ({"kd": {}}, r"unknown term 'kd'. Known terms: \['decoder', 'rkd', 'skd'\]"),
+        (
+            {"kd": {}},
+            r"unknown term 'kd'. Known terms: \['decoder', 'inter', 'rkd', 'sequ",
+        ),
         ({"rkdx": {}}, r"unknown term 'rkdx'"),
         ({"rkd_a": {"layer": "x"}}, r"terms: rkd_a: unknown keys \['layer'\]"),
         (
