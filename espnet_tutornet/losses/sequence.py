@@ -37,22 +37,18 @@ def utterance_ctc(
 
     Returns:
         (B,); zero, with a gradient of zero, where there is no label, and where there
-        are too few frames: CTC needs one a label and one between two of a kind.
+        are too few frames: CTC needs one for a label, and one between two of a kind.
     """
-    repeated = (labels[:, 1:] == labels[:, :-1]) & ~make_pad_mask(
-        label_lens - 1, labels.size(1) - 1
-    )
-    fits = (label_lens > 0) & (label_lens + repeated.sum(dim=1) <= lens)
     losses = F.ctc_loss(
         log_probs.transpose(0, 1),  # (B, T, V) -> (T, B, V)
         labels.masked_fill(make_pad_mask(label_lens, labels.size(1)), 0),
         lens,
-        label_lens.masked_fill(~fits, 0),
+        label_lens,
         blank=blank_id,
         reduction="none",
-        zero_infinity=True,  # as ESPnet: a label of probability 0 teaches nothing
+        zero_infinity=True,  # as ESPnet: what has no path teaches nothing
     )
-    return losses.masked_fill(~fits, 0.0)
+    return losses.masked_fill(label_lens == 0, 0.0)
 
 
 class SequenceLoss(nn.Module):
