@@ -42,6 +42,13 @@ def test_every_configuration_passes_a_dry_run(prepared, recipe, tmp_path):
     [
         ("train_student", "distill_rkd"),
         ("train_student", "distill_skd"),
+        ("train_student", "distill_kl"),
+        ("train_student", "distill_kl_drop"),
+        ("train_student", "distill_kl_symmetric"),
+        ("train_student", "distill_guided"),
+        ("train_student", "distill_sequence"),
+        ("train_student", "distill_inter"),
+        ("train_student", "distill_labelfree"),
         ("tuning/train_student_streaming", "tuning/distill_rkd_delayed"),
         ("tuning/train_student_streaming", "tuning/distill_skd_delayed"),
     ],
