@@ -118,3 +118,21 @@ def test_two_processes_train_as_one(parts, environment):
     start, end = states[1]
     moved = (end["ctc.ctc_lo.weight"] - start["ctc.ctc_lo.weight"]).abs().max()
     assert moved > 1000 * TOLERANCE
+
+
+def test_two_processes_count_a_schedule_as_one(parts, environment):
+    words, root = parts
+    terms = ["skd.criterion=kl", "skd.blank=drop", "skd.schedule.steps=8"]
+    terms += ["inter.student_layer=enc.0", "sequence.nbest=2"]
+    for term in terms:
+        words = [*words, "--distill_conf", f"terms.{term}"]
+    states = []
+    for processes in (1, 2):
+        out = root / f"schedule{processes}"
+        log = _train(words, out, environment, processes)
+        assert "weight_skd=" in log
+        states.append(torch.load(out / "2epoch.pth", weights_only=True))
+    one, two = states
+    assert one["distiller.batches"] > 0 and list(one) == list(two)
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, atol=TOLERANCE, rtol=0)
