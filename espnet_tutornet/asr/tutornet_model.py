@@ -43,8 +43,8 @@ class TutorNetASRModel(ESPnetASRModel):
             distiller: the weighted terms; trained along, dropped at export.
             teacher: called with the batch: ``speech``, ``speech_lengths`` and the
                 further streams.
-            task_weight: factor of ESPnet's own loss; 0.0 skips it (the RKD stage: no
-                CTC, no decoder).
+            task_weight: factor of ESPnet's own loss; 0.0 skips it in training (the RKD
+                stage: no CTC, no decoder) and, with SKD, reports it in validation.
 
         Raises:
             ValueError: a negative weight, or SKD on a student without CTC.
@@ -115,7 +115,8 @@ class TutorNetASRModel(ESPnetASRModel):
             "decoder"
         ] * self.distiller.needs_decoder
         with tap(self, names) as outputs:
-            if self.task_weight > 0.0:
+            # checkpoints of a label-free training are chosen as those of all others
+            if self.task_weight > 0.0 or (needs_logits and not self.training):
                 task_loss, stats, _ = super().forward(
                     speech, speech_lengths, text, text_lengths, **kwargs
                 )
@@ -131,7 +132,9 @@ class TutorNetASRModel(ESPnetASRModel):
         said = (*decoded, text, text_lengths)
         student = StudentOutputs(lens, hidden, logits, self.frame_shift, *said)
         distillation, terms = self.distiller(student, taught)
-        loss = self.task_weight * task_loss + distillation
+        loss = distillation
+        if self.task_weight > 0.0:
+            loss = loss + self.task_weight * task_loss
         stats = {**stats, **terms, "loss": loss.detach()}
         return force_gatherable((loss, stats, speech.size(0)), speech.device)
 

@@ -121,6 +121,8 @@ def test_task_weight_zero_with_skd_runs_the_output_layer_alone(distil, batch):
     student(**batch)[0].backward()
     assert [c.count for c in calls] == [1, 0, 0]
     assert student.ctc.ctc_lo.weight.grad.any()
+    loss, stats, _ = student.eval()(**batch)  # by which checkpoints are chosen
+    assert stats["loss_ctc"] > 0.0 and torch.equal(loss, stats["loss_skd"] * 0.25)
 
 
 def test_a_hybrid_student_learns_from_all_three(distil, batch):
