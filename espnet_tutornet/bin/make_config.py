@@ -132,6 +132,26 @@ def fill_frontend(frontend_conf: dict, fs: int) -> dict:
     return filled
 
 
+def check_batch(conf: dict, processes: int) -> None:
+    """Refuse batches that the processes of a training cannot share evenly.
+
+    Args:
+        conf: configuration; batches that are not counted in utterances pass.
+        processes: of the training, on all machines.
+
+    Raises:
+        ValueError: ``batch_size`` is no multiple of ``processes``.
+    """
+    if conf.get("batch_type", "folded") not in COUNTABLE or "batch_size" not in conf:
+        return
+    if conf["batch_size"] % processes:
+        raise ValueError(
+            f"batch_size: {conf['batch_size']} utterances cannot be shared evenly by "
+            f"{processes} processes (--ngpu times --num_nodes). Choose a multiple of "
+            f"{processes} in the configuration, or other numbers of GPUs and machines."
+        )
+
+
 def get_parser() -> argparse.ArgumentParser:
     """Return the argument parser."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -140,6 +160,9 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--max_epoch", type=int, help="Overrides that of the files")
+    parser.add_argument(
+        "--processes", type=int, default=1, help="Of the training, on all machines"
+    )
     parser.add_argument("--fs", type=int, required=True, help="Sampling rate in Hz")
     parser.add_argument(
         "--train_text", type=Path, required=True, help="A line an utterance"
@@ -164,6 +187,7 @@ def main(cmd=None) -> None:
                 f"{path}: expected a yaml mapping, got {type(conf).__name__}."
             )
         merged = merge(merged, conf)
+    check_batch(merged, args.processes)
     if args.max_epoch is not None:
         merged["max_epoch"] = args.max_epoch
     if "frontend_conf" in merged:

@@ -180,3 +180,21 @@ def test_a_file_that_is_no_mapping_ends_with_one_line(make, tmp_path, capsys):
     assert "list.yaml: expected a yaml mapping, got list." in message
     assert message.count("\n") == 1
     assert not (tmp_path / "out/train.yaml").exists()
+
+
+@pytest.mark.parametrize("processes, batch_type", [(2, "sorted"), (3, "numel")])
+def test_processes_that_share_a_batch_evenly_pass(
+    make, tmp_path, processes, batch_type
+):
+    (tmp_path / "type.yaml").write_text(
+        f"batch_type: {batch_type}\nscheduler_conf: {{max_steps: 9}}"
+    )
+    options = ["--processes", str(processes)]
+    assert make("student", "type", options=options)["batch_size"] == 4
+
+
+def test_a_batch_that_cannot_be_shared_evenly_is_refused(make, capsys):
+    with pytest.raises(SystemExit):
+        make("student", options=["--processes", "3"])
+    message = "batch_size: 4 utterances cannot be shared evenly by 3 processes"
+    assert message in capsys.readouterr().err
