@@ -1,0 +1,156 @@
+"""Is one recogniser better than another? A paired bootstrap over utterances."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, Mapping, Optional, Tuple, Union
+
+import numpy as np
+
+BATCH_DRAWS = 2_000_000  # of int32 and two gathered int64: 40 MB at a time
+UTTERANCE = re.compile(
+    r"^id: \((.*)\)\s+(?:.*\n)??Scores: \(#C #S #D #I\) (\d+) (\d+) (\d+) (\d+)",
+    re.MULTILINE,
+)
+
+Errors = Dict[str, Tuple[int, int]]  # by utterance: errors, words of the reference
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Error rate of one system less that of another, in percent of the words."""
+
+    rate: float
+    low: float  # of the 95 % interval
+    high: float
+    p_value: float  # two-sided
+    seeds: int  # that both have
+
+
+def read_errors(path: Union[str, Path]) -> Errors:
+    """Read the errors of every utterance from ``score_wer/result.txt``.
+
+    Args:
+        path: report of sclite or of the internal scorer, which have one form.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it shows no utterance.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file. Score the set first.")
+    errors = {}
+    text = path.read_text(encoding="utf-8", errors="replace")
+    for label, *counts in UTTERANCE.findall(text):
+        correct, substituted, deleted, inserted = map(int, counts)
+        wrong = substituted + deleted + inserted
+        errors[label] = (wrong, correct + substituted + deleted)
+    if not errors:
+        raise ValueError(
+            f"{path}: expected utterances with 'Scores: (#C #S #D #I)', found none. "
+            "Score the set anew with --force."
+        )
+    return errors
+
+
+def compare_errors(
+    ours: np.ndarray,
+    theirs: np.ndarray,
+    words: np.ndarray,
+    resamples: int = 1000,
+    seed: int = 0,
+    seeds: int = 1,
+) -> Difference:
+    """Compare two systems by resampling the utterances that both have decoded.
+
+    The p-value is that of no difference: twice the share of resamples, the observed
+    one counted in, on the rarer side of zero. Equal systems have 1.
+
+    Args:
+        ours: (N,) errors of each utterance.
+        theirs: (N,) errors of the same utterances by the other system.
+        words: (N,) reference words.
+        resamples: of N utterances, drawn with replacement.
+        seed: of the draws.
+        seeds: trainings that the errors are summed over; only passed on.
+
+    Raises:
+        ValueError: the shapes differ, or there is no word.
+
+    Example:
+        >>> better = compare_errors(np.zeros(50), np.ones(50), np.full(50, 10))
+        >>> better.rate, better.low, better.high, round(better.p_value, 3)
+        (-10.0, -10.0, -10.0, 0.002)
+
+    Source:
+        Bisani and Ney, Bootstrap estimates for confidence intervals in ASR
+        performance evaluation, ICASSP 2004. The two-sided p-value is ours: they
+        report the share of resamples in which a system is better.
+    """
+    ours, theirs, words = (np.asarray(a, np.int64) for a in (ours, theirs, words))
+    if not ours.shape == theirs.shape == words.shape or words.sum() < 1:
+        raise ValueError(
+            "expected errors and words of the same utterances, some words among them, "
+            f"got shapes {ours.shape}, {theirs.shape}, {words.shape} and "
+            f"{words.sum()} words. Score both systems on the same set."
+        )
+    rng = np.random.default_rng(seed)
+    more = ours - theirs
+    size = max(BATCH_DRAWS // len(words), 1)
+    rates = []
+    for start in range(0, resamples, size):
+        shape = (min(size, resamples - start), len(words))
+        drawn = rng.integers(0, len(words), shape, dtype=np.int32)
+        sums = np.maximum(words[drawn].sum(axis=1), 1)  # none may have a word
+        rates.append(100 * more[drawn].sum(axis=1) / sums)
+    drawn_rates = np.concatenate(rates)
+    rarer = min((drawn_rates <= 0).sum(), (drawn_rates >= 0).sum())
+    low, high = np.percentile(drawn_rates, [2.5, 97.5])
+    return Difference(
+        rate=100 * float(more.sum() / words.sum()),
+        low=float(low),
+        high=float(high),
+        p_value=min(1.0, 2 * float(rarer + 1) / (resamples + 1)),
+        seeds=seeds,
+    )
+
+
+def compare_seeds(
+    ours: Mapping[int, Errors], theirs: Mapping[int, Errors], **options
+) -> Optional[Difference]:
+    """Compare two systems trained with several seeds, matched by seed.
+
+    The errors of an utterance are summed over the seeds that both have, so that it is
+    drawn with all of them.
+
+    Args:
+        ours: errors by seed.
+        theirs: those of the other system.
+        options: further arguments of :func:`compare_errors`.
+
+    Returns:
+        None where the two have no seed in common.
+
+    Raises:
+        ValueError: they decoded different utterances.
+    """
+    seeds = sorted(ours.keys() & theirs.keys())
+    if not seeds:
+        return None
+    utterances = sorted(ours[seeds[0]])
+    for seed in seeds:
+        for errors in (ours[seed], theirs[seed]):
+            if errors.keys() != set(utterances):
+                raise ValueError(
+                    f"seed {seed}: expected the same {len(utterances)} utterances of "
+                    f"all seeds and systems, got {len(errors)}, not all of them "
+                    "alike. Decode and score the runs on one version of the set."
+                )
+    sums = [
+        np.array([[errors[seed][u] for u in utterances] for seed in seeds]).sum(axis=0)
+        for errors in (ours, theirs)
+    ]  # each (N, 2): errors, words
+    return compare_errors(
+        sums[0][:, 0], sums[1][:, 0], sums[0][:, 1], seeds=len(seeds), **options
+    )

@@ -1,0 +1,118 @@
+import time
+
+import numpy as np
+import pytest
+
+from espnet_tutornet.recipe.scoring import find_sclite, score
+from espnet_tutornet.recipe.significance import (
+    compare_errors,
+    compare_seeds,
+    read_errors,
+)
+
+
+def test_the_rate_is_that_of_all_words():
+    # 3 errors less in 20 words
+    difference = compare_errors([1, 0, 0], [1, 1, 2], [4, 6, 10])
+    assert difference.rate == pytest.approx(-15.0)
+
+
+def test_two_utterances_give_the_resamples_worked_out_by_hand():
+    """Of two utterances, draws are (a, a), (a, b) twice, (b, b): -50, 0, 0 and 50 %.
+
+    A quarter below, half at and a quarter above zero: both sides hold three quarters.
+    """
+    difference = compare_errors([0, 1], [1, 0], [2, 2], resamples=4000)
+    assert difference.rate == 0.0
+    assert (difference.low, difference.high) == (-50.0, 50.0)
+    assert difference.p_value == 1.0
+    # (a, a): -50 %, (a, b): -25 %, (b, b): 0 %, a quarter: p = 2 x 1/4
+    difference = compare_errors([0, 1], [1, 1], [2, 2], resamples=4000)
+    assert difference.p_value == pytest.approx(0.5, abs=0.05)
+
+
+def test_equal_systems_do_not_differ():
+    rng = np.random.default_rng(1)
+    errors, words = rng.integers(0, 4, 300), rng.integers(4, 20, 300)
+    difference = compare_errors(errors, errors, words)
+    assert (difference.rate, difference.low, difference.high) == (0, 0, 0)
+    assert difference.p_value == 1.0
+
+
+def test_chance_is_rarely_significant():
+    rng = np.random.default_rng(2)
+    words = np.full(200, 10)
+    values = []
+    for _ in range(100):
+        ours, theirs = rng.integers(0, 4, (2, 200))
+        values.append(compare_errors(ours, theirs, words, resamples=400).p_value)
+    assert np.mean(np.array(values) < 0.05) < 0.12
+    assert 0.35 < np.mean(values) < 0.65
+
+
+def test_a_clear_difference_is_significant_and_its_interval_holds_the_truth():
+    rng = np.random.default_rng(3)
+    words = rng.integers(5, 15, 400)
+    theirs, ours = rng.binomial(words, 0.2), rng.binomial(words, 0.12)
+    difference = compare_errors(ours, theirs, words)
+    assert difference.p_value < 0.01
+    assert difference.low < -8 < difference.high < 0
+    assert difference == compare_errors(ours, theirs, words)
+    assert difference != compare_errors(ours, theirs, words, seed=1)
+
+
+def test_pairing_sees_what_a_hard_utterance_would_hide():
+    """One error less in every utterance, which have between 0 and 50 of them."""
+    theirs = np.random.default_rng(4).integers(1, 50, 100)
+    assert compare_errors(theirs - 1, theirs, np.full(100, 50)).p_value < 0.01
+
+
+def test_seeds_are_matched_and_summed():
+    ours = {1: {"a": (1, 10), "b": (0, 10)}, 2: {"a": (2, 10), "b": (0, 10)}}
+    theirs = {2: {"b": (4, 10), "a": (3, 10)}, 3: {"a": (9, 10), "b": (9, 10)}}
+    difference = compare_seeds(ours, theirs)
+    assert (difference.rate, difference.seeds) == (-25.0, 1)  # of seed 2 alone
+    theirs[1] = {"a": (1, 10), "b": (0, 10)}
+    difference = compare_seeds(ours, theirs)
+    assert (difference.rate, difference.seeds) == (-12.5, 2)
+    assert compare_seeds({1: ours[1]}, {3: theirs[3]}) is None
+
+
+def test_other_utterances_are_refused():
+    ours, theirs = {1: {"a": (1, 10)}}, {1: {"b": (1, 10)}}
+    with pytest.raises(ValueError, match="seed 1: expected the same 1 utterances"):
+        compare_seeds(ours, theirs)
+    with pytest.raises(ValueError, match=r"got shapes \(1,\), \(2,\), \(1,\)"):
+        compare_errors([1], [1, 2], [3])
+    with pytest.raises(ValueError, match="and 0 words"):
+        compare_errors([1], [1], [0])
+
+
+@pytest.mark.parametrize("backend", ["internal", "sclite"])
+def test_errors_of_utterances_are_those_of_the_scorer(tmp_path, backend):
+    if backend == "sclite" and not find_sclite():
+        pytest.skip("sclite is not installed")
+    refs = {"u1": "HELLO BIG WORLD".split(), "u2": ["A", "B"], "u3": ["C"]}
+    hyps = {"u1": "HELLO WORD".split(), "u2": [], "u3": ["C", "D"]}
+    speakers = {"u1": "Anna", "u2": "Ben", "u3": "Anna"}
+    total = score(tmp_path / "wer", refs, hyps, backend, speakers)
+    errors = read_errors(tmp_path / "wer/result.txt")
+    found = {label.lower(): value for label, value in errors.items()}
+    assert found == {"anna-u1": (2, 3), "ben-u2": (2, 2), "anna-u3": (1, 1)}
+    assert sum(wrong for wrong, _ in errors.values()) == total["Err"]
+
+
+def test_a_report_without_utterances_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="Score the set first"):
+        read_errors(tmp_path / "result.txt")
+    (tmp_path / "result.txt").write_text("SYSTEM SUMMARY\n")
+    with pytest.raises(ValueError, match=r"result\.txt: expected utterances .* none"):
+        read_errors(tmp_path / "result.txt")
+
+
+def test_ten_thousand_utterances_take_a_second_or_two():
+    rng = np.random.default_rng(5)
+    ours, theirs = rng.integers(0, 5, (2, 10_000))
+    start = time.perf_counter()
+    compare_errors(ours, theirs, np.full(10_000, 20))
+    assert time.perf_counter() - start < 5  # 0.3 s on an idle core
