@@ -4,16 +4,10 @@ Importing ESPnet takes 7-8 s. This command imports what the jobs need, then fork
 process a job. A job that is done with the same command and the same inputs is skipped;
 a changed one runs again. A job that was killed goes on from its ``resumes`` files, but
 not from those of an attempt with another command or other inputs: they are removed.
-
-A jobs file has one job a line, words quoted as in a shell:
-
-    done=exp/a/.done log=exp/a/train.log depends=conf/a.yaml,data/.done -- \
-        espnet2.bin.asr_train --config conf/a.yaml --output_dir exp/a
 """
 
 import argparse
 import ctypes
-import hashlib
 import importlib
 import io
 import logging
@@ -25,7 +19,6 @@ import sys
 import time
 from collections import deque
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Tuple
 
@@ -33,97 +26,12 @@ from tqdm import tqdm
 
 from espnet_tutornet.bin.command import exit_on_error
 from espnet_tutornet.recipe.files import atomic_write
-
-KEYS = ("done", "log", "depends", "resumes")
-
-
-@dataclass(frozen=True)
-class Job:
-    """One call of a module's ``main``.
-
-    Attributes:
-        module: for example ``espnet2.bin.asr_train``.
-        args: its command line.
-        done: marker file, written after success; holds the job's stamp.
-        log: where its output goes, appended.
-        depends: files whose content the job depends on.
-        resumes: files that the job writes and goes on from.
-    """
-
-    module: str
-    args: Tuple[str, ...]
-    done: Path
-    log: Path
-    depends: Tuple[Path, ...] = ()
-    resumes: Tuple[Path, ...] = ()
-
-    def stamp(self) -> str:
-        """Hash the command and the inputs.
-
-        Raises:
-            FileNotFoundError: an input is missing.
-        """
-        digest = hashlib.sha256(shlex.join((self.module,) + self.args).encode())
-        for path in self.depends:
-            if not path.is_file():
-                raise FileNotFoundError(
-                    f"{self.done.parent}: needs {path}, which is not there. Run the "
-                    "earlier stages first."
-                )
-            digest.update(path.read_bytes())
-        return digest.hexdigest()
-
-    def is_done(self, stamp: str) -> bool:
-        """Tell whether the marker is there and holds ``stamp``."""
-        return self.done.is_file() and self.done.read_text().strip() == stamp
-
-    def begin(self, stamp: str) -> None:
-        """Remove the marker, and what an attempt under another stamp left behind."""
-        self.done.unlink(missing_ok=True)
-        begun = self.done.with_suffix(".begun")
-        if begun.is_file() and begun.read_text().strip() == stamp:
-            return
-        for path in self.resumes:
-            path.unlink(missing_ok=True)
-        with atomic_write(begun) as f:
-            print(stamp, file=f)
+from espnet_tutornet.recipe.jobs import Job, read_jobs, stamp_jobs
 
 
-def read_jobs(path: Path) -> List[Job]:
-    """Read a jobs file.
-
-    Raises:
-        ValueError: a line without ``--``, without a module, or with an unknown key.
-    """
-    jobs = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        words = shlex.split(line)
-        head = words[: words.index("--")] if "--" in words else words
-        command = words[len(head) + 1 :]
-        fields = dict(word.partition("=")[::2] for word in head)
-        if not command or set(fields) - set(KEYS) or not {"done", "log"} <= set(fields):
-            raise ValueError(
-                f"{path}:{number}: expected 'done=FILE log=FILE [depends=A,B] "
-                f"[resumes=C] -- MODULE [ARG ...]', got: {line}"
-            )
-        jobs.append(
-            Job(
-                module=command[0],
-                args=tuple(command[1:]),
-                done=Path(fields["done"]),
-                log=Path(fields["log"]),
-                depends=_paths(fields.get("depends", "")),
-                resumes=_paths(fields.get("resumes", "")),
-            )
-        )
-    return jobs
-
-
-def _paths(value: str) -> Tuple[Path, ...]:
-    return tuple(Path(path) for path in value.split(",") if path)
-
-
-def run_jobs(jobs: List[Job], nj: int, threads: int, title: str) -> None:
+def run_jobs(
+    jobs: List[Job], nj: int, threads: int, title: str, keep_going: bool = False
+) -> None:
     """Run what is not done, at most ``nj`` at a time.
 
     Args:
@@ -131,12 +39,14 @@ def run_jobs(jobs: List[Job], nj: int, threads: int, title: str) -> None:
         nj: processes side by side.
         threads: torch threads of each.
         title: for the progress bar.
+        keep_going: report failed jobs and jobs without their inputs, and raise nothing.
 
     Raises:
         FileNotFoundError: an input of a job is missing; none was started.
         RuntimeError: a job failed; the others were run to their end.
     """
-    stamps = {job: job.stamp() for job in jobs}  # of the inputs as they are now
+    stamps = stamp_jobs(jobs, keep_going)
+    jobs = list(stamps)
     waiting = deque(job for job in jobs if not job.is_done(stamps[job]))
     print(f"{title}: {len(waiting)} to do, {len(jobs) - len(waiting)} done before")
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
@@ -165,11 +75,14 @@ def run_jobs(jobs: List[Job], nj: int, threads: int, title: str) -> None:
             process.terminate()
     bar.close()
     if failed:
-        raise RuntimeError(
+        message = (
             f"{len(failed)} of {len(jobs)} jobs failed: "
             f"{', '.join(str(job.log) for job in failed)}. Mend the cause and run the "
             "stage again: what is done stays done."
         )
+        if not keep_going:
+            raise RuntimeError(message)
+        print(message)
 
 
 def _start(job: Job, threads: int) -> Tuple[Job, multiprocessing.Process]:
@@ -220,6 +133,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--nj", type=int, default=1, help="Jobs side by side")
     parser.add_argument("--threads", type=int, default=1, help="Torch threads a job")
     parser.add_argument("--title", default="jobs", help="Name of the progress bar")
+    parser.add_argument(
+        "--keep_going", action="store_true", help="Failed jobs are no error"
+    )
     return parser
 
 
@@ -231,7 +147,8 @@ def main(cmd=None):
         raise ValueError(
             f"nj and threads must be at least 1, got {args.nj}, {args.threads}."
         )
-    run_jobs(read_jobs(args.jobs), args.nj, args.threads, args.title)
+    jobs = read_jobs(args.jobs)
+    run_jobs(jobs, args.nj, args.threads, args.title, args.keep_going)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from typing import Dict
 import yaml
 from tabulate import tabulate
 
-from espnet_tutornet.recipe.results import METHODS, Run
+from espnet_tutornet.recipe.methods import name_method
+from espnet_tutornet.recipe.results import Run
 
 CARD = "MODEL_CARD.md"
 TEMPLATE = Template("""\
@@ -93,7 +94,7 @@ def format_card(run: Run, teacher: Run, rundir: Path, decoding: Dict) -> str:
         fs=conf.get("frontend_conf", {}).get("fs", 16000),
         origin=_origin(run),
         costs=_costs(run, teacher),
-        method=METHODS.get(run.method, run.method),
+        method=name_method(run.method),
         epochs=_epochs(run, trained["max_epoch"]),
         data=f"{_data(trained, 'train')}; dev set {_data(trained, 'valid')}",
         config=run.config,

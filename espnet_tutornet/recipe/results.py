@@ -10,15 +10,9 @@ from typing import IO, Dict, List, Optional, Sequence, Tuple, Union
 import yaml
 from tabulate import tabulate
 
+from espnet_tutornet.recipe.methods import name_method, rank_method
 from espnet_tutornet.recipe.scoring import COLUMNS, Counts, percentages
 
-METHODS = {
-    "teacher": "Teacher",
-    "none": "No distillation",
-    "skd": "SKD only",
-    "rkd_task": "RKD, then task loss",
-    "rkd_skd": "RKD, then SKD",
-}
 RUN_KEYS = ("student", "teacher", "method", "seed", "total_epochs")
 SIZE_KEYS = ("parameters", "rtf")  # that every measure.json has
 MORE_SIZE_KEYS = ("macs_per_second", "size_bytes", "rtf_int8")  # of newer ones
@@ -66,7 +60,7 @@ def read_runs(expdir: Union[str, Path]) -> Tuple[List[Run], List[str]]:
     notes: List[str] = []
     paths = sorted(expdir.glob("*/run.yaml"))
     for path in paths:
-        found = _read_run(path)
+        found = read_run(path)
         runs += found
         if not found:
             notes.append(f"{path.parent.name}: skipped, it has no score.json.")
@@ -87,8 +81,15 @@ def read_runs(expdir: Union[str, Path]) -> Tuple[List[Run], List[str]]:
     return runs, notes
 
 
-def _read_run(path: Path) -> List[Run]:
-    """Read one run directory: a Run for each of its decode_<name>."""
+def read_run(path: Path) -> List[Run]:
+    """Read one run directory: a Run for each of its decode_<name>.
+
+    Args:
+        path: its ``run.yaml``.
+
+    Raises:
+        ValueError: a file does not hold what it should.
+    """
     try:
         info = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
@@ -146,17 +147,19 @@ def write_csv(runs: Sequence[Run], f: IO) -> None:
     writer.writerow([*names, *scored, *MORE_SIZE_KEYS])
     for run in runs:
         row = [run.name, *(getattr(run, key) for key in RUN_KEYS), run.parameters]
-        rates = [_number(run.rate(*column), 2, "") for column in columns]
-        row += [_number(run.rtf, 4, ""), run.inference, *rates]
-        row += [_number(run.macs_per_second, 0, ""), run.size_bytes]
-        writer.writerow([*row, _number(run.rtf_int8, 4, "")])
+        rates = [format_number(run.rate(*column), 2, "") for column in columns]
+        row += [format_number(run.rtf, 4, ""), run.inference, *rates]
+        row += [format_number(run.macs_per_second, 0, ""), run.size_bytes]
+        writer.writerow([*row, format_number(run.rtf_int8, 4, "")])
 
 
-def _number(value: Optional[float], digits: int, unknown: str = "-") -> str:
+def format_number(value: Optional[float], digits: int, unknown: str = "-") -> str:
+    """Round a number for a table; None is ``unknown``."""
     return unknown if value is None else f"{value:.{digits}f}"
 
 
-def _size(parameters: float) -> str:
+def format_size(parameters: float) -> str:
+    """Write a count of parameters in thousands or millions."""
     if parameters < 1e6:
         return f"{parameters / 1e3:.0f} k"
     return f"{parameters / 1e6:.2f} M"
@@ -171,7 +174,7 @@ def summarise(runs: Sequence[Run]) -> Tuple[List[str], List[List[str]]]:
 
     Returns:
         The header and the rows: teachers first, then student by student with the
-        methods in the order of ``METHODS``, others behind.
+        methods in the order of :func:`rank_method`.
     """
     sets = list_sets(runs)
     groups: Dict[tuple, List[Run]] = {}
@@ -184,13 +187,13 @@ def summarise(runs: Sequence[Run]) -> Tuple[List[str], List[List[str]]]:
     for group in groups.values():
         first = group[0]
         sizes = [run.parameters for run in group if run.parameters is not None]
-        params = _size(mean(sizes)) if sizes else "-"
+        params = format_size(mean(sizes)) if sizes else "-"
         row = [first.student, _label(first, groups), params]
         row += [str(first.total_epochs), str(len(group))]
         for name in sets:
-            row.append(_spread(_rates(group, "wer", name), len(group)))
-            row.append(_number(_mean(_rates(group, "cer", name)), 2))
-        row.append(_number(_mean([r.rtf for r in group if r.rtf is not None]), 4))
+            row.append(format_spread(_rates(group, "wer", name), len(group)))
+            row.append(format_number(_mean(_rates(group, "cer", name)), 2))
+        row.append(format_number(_mean([r.rtf for r in group if r.rtf is not None]), 4))
         baseline = _find_baseline(first, groups)
         row += [_change(group, baseline, name) for name in sets]
         rows.append(row)
@@ -198,23 +201,21 @@ def summarise(runs: Sequence[Run]) -> Tuple[List[str], List[List[str]]]:
 
 
 def _row_order(run: Run) -> tuple:
-    known = list(METHODS)
-    rank = known.index(run.method) if run.method in known else len(known)
     # Without distillation the teacher plays no part.
     teacher = "" if run.method in ("teacher", "none") else run.teacher
-    student = (rank != 0, run.student, rank, run.method)
+    student = (run.method != "teacher", run.student, rank_method(run.method))
     return (*student, run.total_epochs, teacher, run.config)
 
 
 def _label(run: Run, groups: Dict[tuple, List[Run]]) -> str:
     """Name the method, and what tells it from other rows with the same name."""
-    alike = [key for key in groups if key[:5] == _row_order(run)[:5]]
+    alike = [key for key in groups if key[:4] == _row_order(run)[:4]]
     parts = []
-    if len({key[5] for key in alike}) > 1:
+    if len({key[4] for key in alike}) > 1:
         parts.append(f"from {run.teacher}")
-    if len({key[6] for key in alike}) > 1:
+    if len({key[5] for key in alike}) > 1:
         parts.append(run.config or "no config")
-    name = METHODS.get(run.method, run.method)
+    name = name_method(run.method)
     return f"{name} ({', '.join(parts)})" if parts else name
 
 
@@ -241,7 +242,7 @@ def _mean(values: Sequence[float]) -> Optional[float]:
     return mean(values) if values else None
 
 
-def _spread(values: Sequence[float], seeds: int) -> str:
+def format_spread(values: Sequence[float], seeds: int) -> str:
     """Show mean, sample standard deviation and range, and when seeds are missing."""
     if not values:
         return "-"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from espnet_tutornet.bin.run_jobs import get_parser, main, read_jobs
+from espnet_tutornet.bin.run_jobs import get_parser, main
+from espnet_tutornet.recipe.jobs import read_jobs
 
 # a module as ESPnet's bins are: main(cmd); writes one line a call
 TOOL = """
@@ -179,6 +180,22 @@ def test_a_missing_input_is_named_before_anything_runs(bench):
     assert f"{bench.path}/b: needs {bench.path}/absent, which is not" in done.stderr
     assert "Run the earlier stages" in done.stderr
     assert bench.calls("a") == [] and bench.calls("b") == []
+
+
+def test_with_keep_going_the_rest_runs_and_what_lacks_its_input_is_unmarked(bench):
+    absent = bench.path / "absent"
+    absent.write_text("here for now")
+    bench.add("a", "fail")
+    bench.add("b", "work", depends=[absent])
+    bench.add("c", "work")
+    bench.run()
+    absent.unlink()
+    done = bench.run("--keep_going")
+    assert done.returncode == 0, done.stderr
+    assert f"1 of 2 jobs failed: {bench.path}/a/x.log" in done.stdout
+    assert f"Left out: {bench.path}/b: needs {absent}, which is not" in done.stdout
+    assert [bench.done(name) for name in "abc"] == [False, False, True]
+    assert bench.calls("b") == bench.calls("c") == ["work"]
 
 
 def test_words_are_quoted_as_in_a_shell(tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from espnet_tutornet.bin.run_jobs import read_jobs
+from espnet_tutornet.recipe.jobs import read_jobs
 
 
 @pytest.fixture

@@ -172,6 +172,18 @@ def test_a_changed_weight_retrains_only_what_uses_it(repeated, finished, call, c
         (["--corpus", "ted"], 1, "--corpus must be mini, "),
         (["--cache_missing", "x"], 1, "--cache_missing must be error, skip or online"),
         (["--rkd_epochs", "6"], 1, "--rkd_epochs 6 must be under --total_epochs 6"),
+        (["--methods", "rkd"], 1, "--methods: rkd is stage 1 alone, expected rkd_task"),
+        (
+            ["--methods", "x_y"],
+            1,
+            "x_y needs conf/distill_x_y.yaml, which is not there",
+        ),
+        (
+            ["--methods", "rkdmask_kl", "--conf_dir", "elsewhere"],
+            1,
+            "rkdmask_kl needs elsewhere/distill_rkdmask.yaml, which is not there",
+        ),
+        (["--keep_going", "x"], 1, "--keep_going must be true or false, got x"),
         (["--teacher_model", "a.pth"], 1, "--teacher_config and --teacher_model go"),
         (
             ["--num_labelled", "9", "--train_set", "a b"],
@@ -306,6 +318,50 @@ def test_a_damaged_shard_is_rebuilt_by_its_stage(finished, call, tmp_path):
     assert f"{shard} has {len(good) - 9} bytes, expected {len(good)}" in output
     assert shard.read_bytes() == good
     assert "nothing to do" in call(here.command(stage=8, stop_stage=8))
+
+
+def test_criteria_and_forms_of_stage_1_live_side_by_side(
+    finished, call, tmp_path, conf
+):
+    """Two forms, two criteria, one teacher kept elsewhere; one criterion fails."""
+    here = finished.elsewhere(tmp_path, fresh=["exp"])
+    student, teacher = "student_conformer", finished.exp / "teacher"
+    shutil.copytree(finished.exp / f"stats_{student}", here.exp / f"stats_{student}")
+    for name, term in (
+        ("kl", "{skd: {criterion: kl, weight: 0.5}}"),
+        ("rkdplain", "{rkd: {frame_weights: none}}"),
+        ("broken", "{skd: {criterion: nonsense}}"),
+    ):
+        text = f"distill_conf: {{terms: {term}, task_weight: {int(name == 'kl')}.0}}\n"
+        if name.startswith("rkd"):
+            text += "best_model_criterion: [[valid, loss_rkd, min]]\n"
+        (tmp_path / f"distill_{name}.yaml").write_text(text)
+    options = dict(methods="kl broken rkdplain_task rkdplain_kl", conf_dir=tmp_path)
+    options.update(total_epochs=4, rkd_epochs=0.3, keep_going="true")
+    options.update(teacher_dir=tmp_path / "teacher", skip_stages="7 14")
+    options["student_configs"] = conf / f"train_{student}.yaml"
+    options.update(teacher_config=teacher / "config.yaml", test_sets="test_clean")
+    options["teacher_model"] = teacher / finished.options["inference_model"]
+    output = call(here.command(stage=4, **options))
+    assert f"{student}_broken_seed1: needs " in output and "Successfully" in output
+    epochs, terms = {}, {}
+    for run in here.exp.glob(f"{student}_*"):
+        made = yaml.safe_load((run / "train.yaml").read_text())
+        name = run.name.removeprefix(f"{student}_").removesuffix("_seed1")
+        epochs[name] = made["max_epoch"]
+        terms[name] = made.get("distill_conf", {}).get("terms")
+    # 0.3 of 4 epochs, rounded
+    assert epochs == dict(kl=4, broken=4, rkdplain=1, rkdplain_task=3, rkdplain_kl=3)
+    assert terms["rkdplain"] == {"rkd": {"frame_weights": "none"}}
+    assert (
+        terms["rkdplain_kl"] == terms["kl"] == {"skd": dict(criterion="kl", weight=0.5)}
+    )
+    assert terms["rkdplain_task"] is None
+    with (here.exp / "results.csv").open() as f:
+        rows = [row["method"] for row in csv.DictReader(f)]
+    assert rows == ["kl", "rkdplain_kl", "rkdplain_task", "teacher"]
+    assert (tmp_path / "teacher/outputs/manifest.json").is_file()
+    assert (here.exp / "teacher").is_symlink()
 
 
 @pytest.mark.parametrize("missing", ["error", "skip", "online"])

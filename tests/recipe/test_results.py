@@ -70,13 +70,14 @@ def test_summary_shows_small_networks_in_thousands(tmp_path):
 
 
 def test_summary_puts_teachers_first_and_methods_in_order(tmp_path):
-    for method in ("zeta", "rkd_skd", "rkd_task", "skd", "none"):
+    for method in ("rkd_zeta", "zeta", "rkd_skd", "rkd_task", "skd", "none"):
         add_run(tmp_path, f"b_{method}", {"clean": 9}, student="b", method=method)
         add_run(tmp_path, f"a_{method}", {"clean": 9}, student="a", method=method)
     add_run(tmp_path, "t", {"clean": 5}, student="zz_big", method="teacher")
     names = [(row["Student"], row["Method"]) for row in summary_of(tmp_path)]
-    methods = ["No distillation", "SKD only", "RKD, then task loss", "RKD, then SKD"]
-    expected = [(s, m) for s in "ab" for m in [*methods, "zeta"]]
+    methods = ["No distillation", "SKD only", "SKD (zeta) only", "RKD, then task loss"]
+    methods += ["RKD, then SKD", "RKD, then SKD (zeta)"]
+    expected = [(s, m) for s in "ab" for m in methods]
     assert names == [("zz_big", "Teacher"), *expected]
 
 

@@ -39,6 +39,8 @@ teacher_config=     # or ESPnet's config.yaml
 teacher_model=      # and .pth.
 teacher_epochs=25   # Of a teacher trained here.
 teacher_wer_max=30  # Stop when its greedy WER on valid_set is above (percent).
+teacher_dir=        # Where the teacher lives, for several expdirs; empty: in expdir.
+teacher_cache=      # Where its outputs are kept; empty: outputs in its directory.
 teacher_outputs=cache   # cache: computed once for all students; online; or config:
                     # rkd_config and skd_config have a block teacher of their own.
 cache_missing=error # Utterances that the cache lacks: error, skip, or online.
@@ -47,12 +49,15 @@ hidden_form=pq32    # two_byte, one_byte, or pq and its bytes a frame.
 top_k=8             # CTC posteriors to keep a frame.
 # Students
 student_configs=    # One or more; empty: that of the corpus.
-rkd_config=conf/distill_rkd.yaml  # Laid over a student's config for stage 9,
-skd_config=conf/distill_skd.yaml  # and for stages 10 and 11.
-methods="none skd rkd_task rkd_skd"  # What to train beside RKD itself.
+methods="none skd rkd_task rkd_skd"  # What to train: none, CRITERION, FORM_task, FORM_CRITERION,
+                    # where FORM, of stage 1, begins with rkd. Each names an overlay:
+rkd_config=conf/distill_rkd.yaml  # of rkd, laid over a student's config for stage 9,
+skd_config=conf/distill_skd.yaml  # of skd, for stages 10 and 11,
+conf_dir=conf       # and of another NAME: distill_NAME.yaml in this directory.
 seeds=1             # For example "1 2 3".
 total_epochs=20     # Of every student, RKD included.
-rkd_epochs=4        # Of these, RKD.
+rkd_epochs=4        # Of these, RKD; or its share, such as 0.2.
+keep_going=false    # Do without the students whose training or decoding fails.
 train_args=         # Further arguments of every training.
 # Decoding
 inference_config=conf/decode_ctc_greedy.yaml
@@ -70,26 +75,7 @@ cd "$(dirname "$0")"
 . local/parse_options.sh
 . ./cmd.sh
 . ./path.sh
-[ "${stage}" -le "${last_stage}" ] || die "--stage ${stage} is past the last stage, ${last_stage}."
-[ "${rkd_epochs}" -lt "${total_epochs}" ] || die "--rkd_epochs ${rkd_epochs} must be under --total_epochs ${total_epochs}."
-case "${cmd_backend}" in
-    local | slurm | pbs) ;;
-    *) die "cmd_backend must be local, slurm or pbs, got ${cmd_backend}. See cmd.sh." ;;
-esac
-if [ -n "${teacher}" ] && [ -n "${teacher_config}${teacher_model}" ]; then
-    die "--teacher is one way to bring a teacher, --teacher_config with --teacher_model another: give one of them."
-fi
-if [ -n "${teacher_config}${teacher_model}" ] && { [ -z "${teacher_config}" ] || [ -z "${teacher_model}" ]; }; then
-    die "--teacher_config and --teacher_model go together: the config.yaml and the .pth of one model."
-fi
-case "${teacher_outputs}" in
-    cache | online | config) ;;
-    *) die "--teacher_outputs must be cache, online or config, got ${teacher_outputs}." ;;
-esac
-case "${cache_missing}" in
-    error | skip | online) ;;
-    *) die "--cache_missing must be error, skip or online, got ${cache_missing}." ;;
-esac
+. local/check_options.sh
 . local/layout.sh
 . local/jobs.sh
 
@@ -99,6 +85,7 @@ exec 9>>"${expdir}/.lock"
     || die "another run works in ${expdir} (it holds ${expdir}/.lock). Wait for it, stop it, or give another --expdir."
 
 rm -f "${jobs}" "${jobs}".*
+[ -z "${teacher_dir}" ] || link_teacher
 
 log "$0 --stage ${stage} --stop_stage ${stop_stage}: ${corpus_dir}, teacher ${teacher_name}, students ${student_configs}, seeds ${seeds}"
 
@@ -189,35 +176,38 @@ if runs_stage 7; then
     job "${teacher_run}" measure "${teacher_config},${teacher_model}" espnet_tutornet.bin.measure_models --wav_scp "${datadir}/${valid_set}/wav.scp" --models "${teacher_run}=${teacher_config}=${teacher_model}"
     launch "teacher check" 1 1 "${decode_cmd}"
     gather_texts "${teacher_name}"
-    "${python}" -m espnet_tutornet.bin.score --dumpdir "${datadir}" --backend "${score_backend}" --decode_dirs "${expdir}/${teacher_name}/decode_${decode_name}/${valid_set}"
-    "${python}" -m espnet_tutornet.bin.check_wer --score "${expdir}/${teacher_name}/decode_${decode_name}/${valid_set}/score.json" --measure "${teacher_run}/measure.json" --wer_max "${teacher_wer_max}"
+    "${python}" -m espnet_tutornet.bin.score --dumpdir "${datadir}" --backend "${score_backend}" --decode_dirs "${teacher_run}/decode_${decode_name}/${valid_set}"
+    "${python}" -m espnet_tutornet.bin.check_wer --score "${teacher_run}/decode_${decode_name}/${valid_set}/score.json" --measure "${teacher_run}/measure.json" --wer_max "${teacher_wer_max}"
 fi
 
-if runs_stage 8 && [ "${teacher_outputs}" = cache ] && [[ "${methods}" == *kd* ]]; then
+if runs_stage 8 && [ "${teacher_outputs}" = cache ] && { "${uses_posteriors}" || [ -n "${rkd_forms}" ]; }; then
     log "Stage 8: Teacher outputs: ${dumpdir}/{${audio_set},${valid_set}} -> ${teacher_cache} (faster than real time by 100 and more; the size is printed first)"
     # shellcheck disable=SC2086
     "${python}" -m espnet_tutornet.bin.dump_teacher --teacher_config "${teacher_config}" --teacher_model "${teacher_model}" --data_dirs "${dumpdir}/${audio_set}" "${dumpdir}/${valid_set}" --out_dir "${teacher_cache}" --fs "$(<"${datadir}/fs")" --layers ${teacher_layers} --hidden_form "${hidden_form}" --top_k "${top_k}" --nj "${nj}" --ngpu "${ngpu}" --backend "${cmd_backend}" ${cmd_conf:+--backend_conf "${cmd_conf}"}
 fi
 
-if runs_stage 9 && [[ "${methods}" == *rkd* ]]; then
-    log "Stage 9: RKD, ${rkd_epochs} epochs: the students' hidden states learn the teacher's -> ${expdir}/*_rkd_seed*"
-    train_students "RKD" rkd
+going=  # from here on jobs are of students
+! "${keep_going}" || going=--keep_going
+if runs_stage 9 && [ -n "${rkd_forms}" ]; then
+    log "Stage 9: RKD, ${rkd_epochs} epochs: the students' hidden states learn the teacher's -> ${expdir}/*_seed*:${rkd_forms}"
+    # shellcheck disable=SC2086
+    train_students "RKD" ${rkd_forms}
 fi
 
-if runs_stage 10 && [[ "${methods}" == *rkd_skd* ]]; then
-    log "Stage 10: SKD with the task loss, ${task_epochs} epochs, started from stage 9 -> ${expdir}/*_rkd_skd_seed*"
-    train_students "RKD, then SKD" rkd_skd
+if runs_stage 10 && [ -n "${rkd_rivals}" ]; then
+    log "Stage 10: SKD with the task loss, ${task_epochs} epochs, started from stage 9:${rkd_rivals} -> ${expdir}"
+    # shellcheck disable=SC2086
+    train_students "RKD, then SKD" ${rkd_rivals}
 fi
 
-rivals=$(printf '%s\n' ${methods} | (grep -vx rkd_skd || true) | xargs)
 if runs_stage 11 && [ -n "${rivals}" ]; then
-    log "Stage 11: Comparison students, ${total_epochs} epochs each in all: ${rivals} -> ${expdir}"
+    log "Stage 11: Comparison students, ${total_epochs} epochs each in all:${rivals} -> ${expdir}"
     # shellcheck disable=SC2086
     train_students "comparison" ${rivals}
 fi
 
-# shellcheck disable=SC2086
-trained_runs=$(student_runs ${methods})
+# shellcheck disable=SC2046,SC2086
+trained_runs=$(done_runs $(student_runs ${methods}))
 if runs_stage 12; then
     log "Stage 12: Decoding with espnet2.bin.asr_inference, ${inference_config}: ${datadir}/{${test_sets// /,}} -> ${expdir}/*/decode_${decode_name} (0.1 x real time)"
     # shellcheck disable=SC2086
@@ -235,10 +225,10 @@ if runs_stage 13; then
     log "Stage 13: Scoring, size, MACs and real-time factors -> ${expdir}/RESULTS.md, ${expdir}/results.csv (a minute)"
     scp="${datadir}/${test_sets%% *}/wav.scp" dirs=
     for run in "${teacher_name}" ${trained_runs}; do
-        for set in ${test_sets}; do dirs+=" ${expdir}/${run}/decode_${decode_name}/${set}"; done
+        dirs+=" $(decoded_dirs "${run}")"
         files="${expdir}/${run}/export/config.yaml=${expdir}/${run}/export/model.pth"
         [ "${run}" != "${teacher_name}" ] || files="${teacher_config}=${teacher_model}"
-        job "${expdir}/${run}" cost "${files/=/,},${scp}" espnet_tutornet.bin.measure_models --wav_scp "${scp}" --models "${expdir}/${run}=${files}"
+        job "$(dir_of "${run}")" cost "${files/=/,},${scp}" espnet_tutornet.bin.measure_models --wav_scp "${scp}" --models "$(dir_of "${run}")=${files}"
     done
     # shellcheck disable=SC2086
     "${python}" -m espnet_tutornet.bin.score --dumpdir "${datadir}" --backend "${score_backend}" --decode_dirs ${dirs}

@@ -16,7 +16,7 @@ launch() {  # launch TITLE NJ THREADS [CMD]: run the jobs added since the last l
     file=$(mktemp "${jobs}.XXXXXX")
     mv "${jobs}" "${file}"
     # shellcheck disable=SC2086
-    ${cmd} "${python}" -m espnet_tutornet.bin.run_jobs --jobs "${file}" --title "$1" --nj "$2" --threads "$3"
+    ${cmd} "${python}" -m espnet_tutornet.bin.run_jobs --jobs "${file}" --title "$1" --nj "$2" --threads "$3" ${going:-}
     rm -f "${file}"
 }
 dirs_of() {  # dirs_of "SET ...": their data directories, after speed perturbation
@@ -63,74 +63,97 @@ host_of() {  # host_of CONFIG: who trains and decodes it; stock ESPnet does not 
     if grep -Eqs "^encoder: *['\"]?(jasper|deepspeech2)" "$1"; then echo espnet_tutornet.bin; else echo espnet2.bin; fi
 }
 name_of() { basename "$1" .yaml | sed 's/^train_//'; }
-stats_of() { echo "${expdir}/stats_$(name_of "$1")"; }
+dir_of() { if [ "$1" = "${teacher_name}" ]; then echo "${teacher_run}"; else echo "${expdir}/$1"; fi; }
+stats_of() {  # stats_of CONFIG: the statistics that a model with it normalises by
+    if [ -n "${teacher_dir}" ] && [ "$1" = "${teacher_train_config}" ]; then echo "${teacher_dir}/stats"; else echo "${expdir}/stats_$(name_of "$1")"; fi
+}
 
 train_job() {  # train_job RUN SET CONFIGS EPOCHS SEED DEPENDS MODULE [ARG ...]: CONFIGS are laid over each other
     local run="$1" set="$2" configs="$3" epochs="$4" seed="$5" depends="$6" module="$7" config stats
-    local resumes="${expdir}/${run}/checkpoint.pth"
-    local budget=
+    local dir budget=
+    dir=$(dir_of "${run}")
+    local resumes="${dir}/checkpoint.pth"
     shift 7
     # the epochs of students last alike, whether they use the unlabelled audio or not
     if [ "${set}" != "${audio_set}" ] && [ "${run}" != "${teacher_name}" ]; then budget="--epoch_text ${dumpdir}/${audio_set}/text"; fi
-    config="${expdir}/${run}/train.yaml"
+    config="${dir}/train.yaml"
     stats=$(stats_of "${configs%% *}")
     # shellcheck disable=SC2086  # the argument strings are lists of words
     "${python}" -m espnet_tutornet.bin.make_config --inputs ${configs} --out "${config}" --max_epoch "${epochs}" --train_text "${dumpdir}/${set}/text" ${budget} --fs "$(<"${datadir}/fs")"
     # shellcheck disable=SC2046,SC2086
-    job "${expdir}/${run}" train "${config},$(data_files "${set}"),${stats}/train/feats_stats.npz${depends:+,${depends}}" "${module}" \
-        --config "${config}" --output_dir "${expdir}/${run}" --seed "${seed}" --resume true \
+    job "${dir}" train "${config},$(data_files "${set}"),${stats}/train/feats_stats.npz${depends:+,${depends}}" "${module}" \
+        --config "${config}" --output_dir "${dir}" --seed "${seed}" --resume true \
         ${token_args} $(data_args "${set}") ${gpu_args} \
         --normalize global_mvn --normalize_conf "stats_file=${stats}/train/feats_stats.npz" ${train_args} "$@"
 }
 describe() {  # describe RUN STUDENT METHOD SEED CONFIG EPOCHS: what the results table says of a run
-    mkdir -p "${expdir}/$1"
-    printf '%s\n' "student: $2" "teacher: ${teacher_name}" "method: $3" "seed: $4" "total_epochs: $6" "config: $5" > "${expdir}/$1/run.yaml"
+    mkdir -p "$(dir_of "$1")"
+    printf '%s\n' "student: $2" "teacher: ${teacher_name}" "method: $3" "seed: $4" "total_epochs: $6" "config: $5" > "$(dir_of "$1")/run.yaml"
 }
 
 decode_jobs() {  # decode_jobs RUN CONFIG MODEL SET ...
-    local run="$1" config="$2" model="$3" set tool
+    local run="$1" config="$2" model="$3" dir set tool
+    dir="$(dir_of "${run}")/decode_${decode_name}"
     shift 3
     tool="$(host_of "${config}").asr_inference"
     if "${use_streaming}" && [ "${run}" != "${teacher_name}" ]; then tool="espnet2.bin.asr_inference_streaming --sim_chunk_length ${sim_chunk_length}"; fi
     for set in "$@"; do
         # shellcheck disable=SC2086
-        job "${expdir}/${run}/decode_${decode_name}/${set}" decode "${config},${model},${inference_config},${datadir}/${set}/wav.scp" ${tool} \
+        job "${dir}/${set}" decode "${config},${model},${inference_config},${datadir}/${set}/wav.scp" ${tool} \
             --config "${inference_config}" --ngpu 0 --asr_train_config "${config}" --asr_model_file "${model}" \
             --data_path_and_name_and_type "${datadir}/${set}/wav.scp,speech,sound" --key_file "${datadir}/${set}/wav.scp" \
-            --output_dir "${expdir}/${run}/decode_${decode_name}/${set}/logdir"
+            --output_dir "${dir}/${set}/logdir"
     done
 }
 gather_texts() {  # gather_texts RUN ...: the hypotheses, sorted, where scoring looks for them
     local dir run
     for run in "$@"; do
-        for dir in "${expdir}/${run}/decode_${decode_name}"/*/; do
-            [ "${dir}text" -nt "${dir}.decode.done" ] || sort "${dir}logdir/1best_recog/text" > "${dir}.text"
+        for dir in "$(dir_of "${run}")/decode_${decode_name}"/*/; do
+            [ ! -f "${dir}.decode.done" ] || [ "${dir}text" -nt "${dir}.decode.done" ] || sort "${dir}logdir/1best_recog/text" > "${dir}.text"
             [ ! -f "${dir}.text" ] || mv "${dir}.text" "${dir}text"
         done
+    done
+}
+
+done_runs() {  # done_runs RUN ...: all of them, but those that failed with keep_going
+    local run
+    for run in "$@"; do
+        if ! "${keep_going}" || [ -f "${expdir}/${run}/.export.done" ]; then echo "${run}"; fi
+    done
+}
+decoded_dirs() {  # decoded_dirs RUN: those of its test sets, but what failed with keep_going
+    local dir set
+    for set in ${test_sets}; do
+        dir="$(dir_of "$1")/decode_${decode_name}/${set}"
+        if ! "${keep_going}" || [ -f "${dir}/.decode.done" ]; then echo "${dir}"; else rm -f "${dir}/score.json"; fi
     done
 }
 
 export_job() {  # export_job RUN CHECKPOINT
     job "${expdir}/$1" export "${expdir}/$1/config.yaml,${expdir}/$1/.train.done" espnet_tutornet.bin.export_student --expdir "${expdir}/$1" --checkpoint "$2"
 }
-student_jobs() {  # student_jobs METHOD: one training for each student and seed
-    local method="$1" config seed student run rkd init
+student_jobs() {  # student_jobs METHOD, or a form of RKD: one training for each student and seed
+    local method="$1" form="${1%%_*}" config seed student run configs set epochs depends module args
     for config in ${student_configs}; do
         student=$(name_of "${config}")
         for seed in ${seeds}; do
             run="${student}_${method}_seed${seed}"
-            rkd="${student}_rkd_seed${seed}"
-            [ "${method}" = rkd ] || describe "${run}" "${student}" "${method}" "${seed}" "${config}" "${total_epochs}"
-            init="${expdir}/${rkd}/valid.loss_rkd.best.pth:encoder:encoder"
-            # shellcheck disable=SC2086
+            configs="${config}" set="${audio_set}" epochs="${total_epochs}" depends="${teacher_files}" args="${teacher_args}"
+            module=espnet_tutornet.bin.tutornet_train
             case "${method}" in
-                none) train_job "${run}" "${train_set}" "${config}" "${total_epochs}" "${seed}" "" "$(host_of "${config}").asr_train" ;;
-                skd) train_job "${run}" "${audio_set}" "${config} ${skd_config}" "${total_epochs}" "${seed}" "${teacher_files}" "espnet_tutornet.bin.tutornet_train" ${teacher_args} ;;
-                rkd) train_job "${run}" "${audio_set}" "${config} ${rkd_config}" "${rkd_epochs}" "${seed}" "${teacher_files}" "espnet_tutornet.bin.tutornet_train" ${teacher_args} ;;
-                rkd_task) train_job "${run}" "${train_set}" "${config}" "${task_epochs}" "${seed}" "${expdir}/${rkd}/.train.done" "$(host_of "${config}").asr_train" --init_param "${init}" ;;
-                rkd_skd) train_job "${run}" "${audio_set}" "${config} ${skd_config}" "${task_epochs}" "${seed}" "${expdir}/${rkd}/.train.done${teacher_files:+,${teacher_files}}" "espnet_tutornet.bin.tutornet_train" ${teacher_args} --init_param "${init}" ;;
-                *) die "--methods: none, skd, rkd_task or rkd_skd, got ${method}." ;;
+                none | rkd*_task) set="${train_set}" depends='' args='' module="$(host_of "${config}").asr_train" ;;
+                *) configs+=" $(overlay_of "${method#rkd*_}")" ;;
             esac
+            case "${method}" in
+                rkd*_*)
+                    epochs="${task_epochs}" depends="${expdir}/${student}_${form}_seed${seed}/.train.done${depends:+,${depends}}"
+                    args+=" --init_param ${expdir}/${student}_${form}_seed${seed}/valid.loss_rkd.best.pth:encoder:encoder"
+                    ;;
+                rkd*) epochs="${rkd_epochs}" ;;
+            esac
+            [[ "${method}" == rkd* && "${method}" != *_* ]] || describe "${run}" "${student}" "${method}" "${seed}" "${config}" "${total_epochs}"
+            # shellcheck disable=SC2086
+            train_job "${run}" "${set}" "${configs}" "${epochs}" "${seed}" "${depends}" "${module}" ${args}
         done
     done
 }
@@ -145,7 +168,7 @@ train_students() {  # train_students TITLE METHOD ...
     shift
     for method in "$@"; do student_jobs "${method}"; done
     launch "${title}" "${train_nj}" 1 "${train_cmd}"
-    [ "$*" != rkd ] || return 0
+    [ "${title}" != RKD ] || return 0  # exported are students alone
     for run in $(student_runs "$@"); do export_job "${run}" "${inference_model}"; done
     launch "export" "${nj}" 1
 }

@@ -39,25 +39,25 @@ audio_set="${train_set}${hidden_sets// /+}"  # and what the teacher is heard abo
 token_name="${token_type}"
 [ "${token_type}" = char ] || token_name="${token_type}${nbpe}"
 # SKD compares posteriors token by token: a teacher from elsewhere brings its tokens.
-if [ -n "${teacher}${teacher_config}" ] && [[ "${methods}" == *skd* ]]; then token_name=teacher; fi
+if [ -n "${teacher}${teacher_config}" ] && "${uses_posteriors}"; then token_name=teacher; fi
 tokendir="${datadir}/token_list/${token_name}"
 if [ -z "${teacher}${teacher_config}" ]; then
     teacher_name=$(basename "${teacher_train_config}" .yaml)
     teacher_name="${teacher_name#train_}"
-    teacher_run="${expdir}/${teacher_name}"
+    teacher_run="${teacher_dir:-${expdir}/${teacher_name}}"
     teacher_config="${teacher_run}/config.yaml"
     teacher_model="${teacher_run}/${inference_model}"
     teacher_is_ours=true
 else
     teacher_name=teacher
-    teacher_run="${expdir}/${teacher_name}"
+    teacher_run="${teacher_dir:-${expdir}/${teacher_name}}"
     teacher_is_ours=false
     if [ -n "${teacher}" ]; then
         teacher_config="${teacher_run}/config.yaml"
         teacher_model="${teacher_run}/model.pth"
     fi
 fi
-teacher_cache="${teacher_run}/outputs"
+teacher_cache="${teacher_cache:-${teacher_run}/outputs}"
 decode_name=$(basename "${inference_config}" .yaml)
 decode_name="${decode_name#decode_}"
 train_nj="${nj}"
@@ -66,3 +66,8 @@ gpu_args="--ngpu ${ngpu}"
 if [ "${ngpu}" -gt 1 ] || [ "${num_nodes}" -gt 1 ]; then gpu_args+=" --multiprocessing_distributed true"; fi
 [ "${num_nodes}" -eq 1 ] || gpu_args+=" --dist_launcher slurm --dist_master_port 29500"
 task_epochs=$((total_epochs - rkd_epochs))
+link_teacher() {  # show a teacher that lives elsewhere among the runs of expdir
+    mkdir -p "${teacher_dir}"
+    [ -L "${expdir}/${teacher_name}" ] || [ ! -e "${expdir}/${teacher_name}" ] || die "--teacher_dir ${teacher_dir}: ${expdir}/${teacher_name} holds a teacher already. Remove it or give another --expdir."
+    ln -sfn "$(cd "${teacher_dir}" && pwd)" "${expdir}/${teacher_name}"
+}

@@ -1,0 +1,56 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# Sourced by run.sh after its options: are they what they can be, and what do they mean?
+[ "${stage}" -le "${last_stage}" ] || die "--stage ${stage} is past the last stage, ${last_stage}."
+case "${rkd_epochs}" in
+    0.* | .*) rkd_epochs=$(awk -v share="${rkd_epochs}" -v total="${total_epochs}" 'BEGIN {n = int(share * total + 0.5); print n ? n : 1}') ;;
+esac
+case "${cmd_backend}" in
+    local | slurm | pbs) ;;
+    *) die "cmd_backend must be local, slurm or pbs, got ${cmd_backend}. See cmd.sh." ;;
+esac
+if [ -n "${teacher}" ] && [ -n "${teacher_config}${teacher_model}" ]; then
+    die "--teacher is one way to bring a teacher, --teacher_config with --teacher_model another: give one of them."
+fi
+if [ -n "${teacher_config}${teacher_model}" ] && { [ -z "${teacher_config}" ] || [ -z "${teacher_model}" ]; }; then
+    die "--teacher_config and --teacher_model go together: the config.yaml and the .pth of one model."
+fi
+case "${teacher_outputs}" in
+    cache | online | config) ;;
+    *) die "--teacher_outputs must be cache, online or config, got ${teacher_outputs}." ;;
+esac
+case "${cache_missing}" in
+    error | skip | online) ;;
+    *) die "--cache_missing must be error, skip or online, got ${cache_missing}." ;;
+esac
+case "${keep_going}" in
+    true | false) ;;
+    *) die "--keep_going must be true or false, got ${keep_going}." ;;
+esac
+
+# Methods: which forms of RKD they start from, and which overlays they need.
+overlay_of() {  # overlay_of NAME: what is laid over a student for a form of RKD or a criterion
+    case "$1" in
+        rkd) echo "${rkd_config}" ;;
+        skd) echo "${skd_config}" ;;
+        *) echo "${conf_dir}/distill_$1.yaml" ;;
+    esac
+}
+rkd_forms='' rkd_rivals='' rivals='' uses_posteriors=false
+for method in ${methods}; do
+    form='' criterion="${method}"
+    case "${method}" in
+        none) criterion='' ;;
+        rkd*_task) form="${method%%_*}" criterion='' ;;
+        rkd*_*) form="${method%%_*}" criterion="${method#*_}" ;;
+        rkd*) die "--methods: ${method} is stage 1 alone, expected ${method}_task or ${method}_CRITERION." ;;
+    esac
+    for name in ${form} ${criterion}; do
+        [ -f "$(overlay_of "${name}")" ] || die "--methods: ${method} needs $(overlay_of "${name}"), which is not there. Write it, or use none, skd, rkd_task, rkd_skd or other files of --conf_dir."
+    done
+    [ -z "${criterion}" ] || uses_posteriors=true
+    if [ -n "${form}" ] && [ -n "${criterion}" ]; then rkd_rivals+=" ${method}"; else rivals+=" ${method}"; fi
+    if [[ "${form}" && " ${rkd_forms} " != *" ${form} "* ]]; then rkd_forms+=" ${form}"; fi
+done
+if [ -n "${rkd_forms}" ] && ! [ "${rkd_epochs}" -lt "${total_epochs}" ]; then
+    die "--rkd_epochs ${rkd_epochs} must be under --total_epochs ${total_epochs}."
+fi

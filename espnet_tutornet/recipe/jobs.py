@@ -1,0 +1,125 @@
+"""Jobs of a recipe stage: what they run, and whether they are done.
+
+A jobs file has one job a line, words quoted as in a shell:
+
+    done=exp/a/.done log=exp/a/train.log depends=conf/a.yaml,data/.done -- \
+        espnet2.bin.asr_train --config conf/a.yaml --output_dir exp/a
+"""
+
+import hashlib
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, List, Tuple
+
+from espnet_tutornet.recipe.files import atomic_write
+
+KEYS = ("done", "log", "depends", "resumes")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One call of a module's ``main``.
+
+    Attributes:
+        module: for example ``espnet2.bin.asr_train``.
+        args: its command line.
+        done: marker file, written after success; holds the job's stamp.
+        log: where its output goes, appended.
+        depends: files whose content the job depends on.
+        resumes: files that the job writes and goes on from.
+    """
+
+    module: str
+    args: Tuple[str, ...]
+    done: Path
+    log: Path
+    depends: Tuple[Path, ...] = ()
+    resumes: Tuple[Path, ...] = ()
+
+    def stamp(self) -> str:
+        """Hash the command and the inputs.
+
+        Raises:
+            FileNotFoundError: an input is missing.
+        """
+        digest = hashlib.sha256(shlex.join((self.module,) + self.args).encode())
+        for path in self.depends:
+            if not path.is_file():
+                raise FileNotFoundError(
+                    f"{self.done.parent}: needs {path}, which is not there. Run the "
+                    "earlier stages first."
+                )
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+    def is_done(self, stamp: str) -> bool:
+        """Tell whether the marker is there and holds ``stamp``."""
+        return self.done.is_file() and self.done.read_text().strip() == stamp
+
+    def begin(self, stamp: str) -> None:
+        """Remove the marker, and what an attempt under another stamp left behind."""
+        self.done.unlink(missing_ok=True)
+        begun = self.done.with_suffix(".begun")
+        if begun.is_file() and begun.read_text().strip() == stamp:
+            return
+        for path in self.resumes:
+            path.unlink(missing_ok=True)
+        with atomic_write(begun) as f:
+            print(stamp, file=f)
+
+
+def read_jobs(path: Path) -> List[Job]:
+    """Read a jobs file.
+
+    Raises:
+        ValueError: a line without ``--``, without a module, or with an unknown key.
+    """
+    jobs = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        words = shlex.split(line)
+        head = words[: words.index("--")] if "--" in words else words
+        command = words[len(head) + 1 :]
+        fields = dict(word.partition("=")[::2] for word in head)
+        if not command or set(fields) - set(KEYS) or not {"done", "log"} <= set(fields):
+            raise ValueError(
+                f"{path}:{number}: expected 'done=FILE log=FILE [depends=A,B] "
+                f"[resumes=C] -- MODULE [ARG ...]', got: {line}"
+            )
+        jobs.append(
+            Job(
+                module=command[0],
+                args=tuple(command[1:]),
+                done=Path(fields["done"]),
+                log=Path(fields["log"]),
+                depends=_paths(fields.get("depends", "")),
+                resumes=_paths(fields.get("resumes", "")),
+            )
+        )
+    return jobs
+
+
+def _paths(value: str) -> Tuple[Path, ...]:
+    return tuple(Path(path) for path in value.split(",") if path)
+
+
+def stamp_jobs(jobs: List[Job], keep_going: bool) -> Dict[Job, str]:
+    """Stamp jobs by their inputs as they are now.
+
+    Args:
+        jobs: the jobs.
+        keep_going: leave out jobs whose inputs are missing, and unmark them.
+
+    Raises:
+        FileNotFoundError: an input of a job is missing, without ``keep_going``.
+    """
+    stamps = {}
+    for job in jobs:
+        try:
+            stamps[job] = job.stamp()
+        except FileNotFoundError as error:
+            if not keep_going:
+                raise
+            job.done.unlink(missing_ok=True)  # it told of inputs that are gone
+            print(f"Left out: {error}")
+    return stamps
