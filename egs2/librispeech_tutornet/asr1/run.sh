@@ -30,7 +30,7 @@ speed_perturb_factors=   # For example "0.9 1.0 1.1"; empty: none.
 min_wav_duration=0.1     # Seconds.
 max_wav_duration=20
 # Tokens
-token_type=char     # char, bpe or unigram.
+token_type=char     # char, bpe, unigram, or teacher: those of one that is brought.
 nbpe=500            # Vocabulary size of bpe and unigram.
 # Teacher
 teacher_train_config=  # Train this one (empty: that of the corpus),

@@ -37,9 +37,10 @@ perturbed=
 train_set="${train_sets// /+}${perturbed}"  # what can be trained with the task loss
 audio_set="${train_set}${hidden_sets// /+}"  # and what the teacher is heard about
 token_name="${token_type}"
-[ "${token_type}" = char ] || token_name="${token_type}${nbpe}"
+[ "${token_type}" = char ] || [ "${token_type}" = teacher ] || token_name="${token_type}${nbpe}"
 # SKD compares posteriors token by token: a teacher from elsewhere brings its tokens.
 if [ -n "${teacher}${teacher_config}" ] && "${uses_posteriors}"; then token_name=teacher; fi
+[ "${token_type}" != teacher ] || [ -n "${teacher}${teacher_config}" ] || die "--token_type teacher takes over the tokens of a teacher that is brought: give --teacher or --teacher_config."
 tokendir="${datadir}/token_list/${token_name}"
 if [ -z "${teacher}${teacher_config}" ]; then
     teacher_name=$(basename "${teacher_train_config}" .yaml)

@@ -1,0 +1,96 @@
+"""Run a comparison: a grid of students, methods, seeds and options of run.sh.
+
+Runs what is missing and no more, goes on where it was stopped, and writes
+``results.csv`` (a row a run) and ``SUMMARY.md`` after every call of run.sh. A run that
+fails is recorded with the last lines of its log; the others go on, and the next
+comparison tries it again. The grid: see ``espnet_tutornet.recipe.grid``.
+"""
+
+import argparse
+import fcntl
+import signal
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator
+
+from espnet_tutornet.bin.command import exit_on_error
+from espnet_tutornet.recipe.comparison import Comparison
+from espnet_tutornet.recipe.grid import read_grid, read_options
+
+
+@contextmanager
+def lock(out: Path) -> Iterator[None]:
+    """Hold a comparison's directory.
+
+    Raises:
+        RuntimeError: another comparison works there.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / ".lock").open("a") as f:
+        try:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RuntimeError(
+                f"another comparison works in {out} (it holds {f.name}). Wait for it, "
+                "stop it, or give another --out_dir."
+            ) from error
+        yield
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the command's options."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--grid", type=Path, required=True, help="The yaml")
+    parser.add_argument("--out_dir", type=Path, help="Default: compare/<grid>")
+    parser.add_argument("--run_sh", type=Path, default=Path("run.sh"))
+    parser.add_argument("--nj", type=int, default=2, help="Trainings side by side")
+    parser.add_argument(
+        "--options",
+        nargs="*",
+        default=[],
+        metavar="NAME=VALUE",
+        help="Options of run.sh, in place of the grid's; relative paths in them start "
+        "from its directory",
+    )
+    parser.add_argument(
+        "--dry_run", action="store_true", help="Say what would run, and run nothing"
+    )
+    return parser
+
+
+@exit_on_error
+def main(cmd=None) -> None:
+    """Run what is missing, and print the summary."""
+    args = get_parser().parse_args(cmd)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends run.sh, too
+    if not args.run_sh.is_file():
+        raise FileNotFoundError(
+            f"{args.run_sh}: no such file. Give a recipe's --run_sh."
+        )
+    wrong = [word for word in args.options if "=" not in word]
+    if wrong or args.nj < 1:
+        raise ValueError(
+            "expected --options NAME=VALUE ... and --nj of 1 or more, got "
+            f"{' '.join(wrong) or 'none'} and {args.nj}."
+        )
+    given = dict(word.split("=", 1) for word in args.options)
+    run_sh = args.run_sh.resolve()
+    settings = read_grid(args.grid, read_options(run_sh), given)
+    out = (args.out_dir or Path("compare", args.grid.stem)).resolve()
+    with lock(out):
+        comparison = Comparison(settings, out, run_sh, args.nj)
+        if args.dry_run:
+            for trial, outcome in comparison.outcomes.items():
+                print(f"{outcome.status:8} {outcome.role:7} {trial.directory}")
+            return
+        comparison.run()
+        print(comparison.write())
+        print(f"Wrote {out}/results.csv and SUMMARY.md.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""The summary of a comparison: means, spreads, and what may be chance."""
+
+from pathlib import Path
+from statistics import mean
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from tabulate import tabulate
+
+from espnet_tutornet.recipe.methods import name_method, rank_method
+from espnet_tutornet.recipe.outcomes import read_results
+from espnet_tutornet.recipe.results import format_number, format_size, format_spread
+from espnet_tutornet.recipe.significance import (
+    Difference,
+    Errors,
+    compare_seeds,
+    read_errors,
+)
+
+Row = Dict[str, str]
+NOTE = """\
+WER and CER in percent: mean, sample standard deviation and range over the seeds. The
+change is the WER minus that of the same student without distillation, in points, with
+the 95 % interval and the two-sided p-value of a paired bootstrap over utterances
+({resamples} resamples), seeds matched. It tells whether these very trainings differ on
+other utterances; whether other seeds would, the spread has to say. The p-values are not
+corrected for the number of comparisons.
+"""
+
+
+def summarise_comparison(out: Path, resamples: int = 1000) -> str:
+    """Summarise ``<out>/results.csv`` in Markdown, a table a setting.
+
+    Args:
+        out: directory of the comparison; the errors of utterances are read from the
+            runs below it.
+        resamples: of the bootstrap.
+
+    Raises:
+        FileNotFoundError: there is no results.csv, or no report of a scored run.
+        ValueError: a file does not hold what it should.
+    """
+    rows = read_results(out / "results.csv")
+    done = [row for row in rows if row["status"] == "done" and row["role"] != "search"]
+    failed = [row for row in rows if row["status"] == "failed"]
+    lines = [f"# Comparison: {out.resolve().name}", ""]
+    counts = f"{len(rows)} planned, {len(failed)} failed"
+    if not any(row["role"] == "final" for row in done):
+        lines.append(f"No run has ended yet: results.csv has {counts}, none done.")
+    for setting in dict.fromkeys(row["setting"] for row in done):
+        chosen = [row for row in done if row["setting"] == setting]
+        lines += [f"## {setting}", "", _tabulate(out, chosen, resamples), ""]
+    if len(lines) > 3:
+        lines.append(NOTE.format(resamples=resamples))
+    if failed:
+        lines += ["## Failed", ""]
+    for row in failed:
+        last = (row["failure"].splitlines() or ["no log"])[-1]
+        lines.append(f"- `{row['run']}`: {last}")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _tabulate(out: Path, rows: Sequence[Row], resamples: int) -> str:
+    """Tabulate the runs of one setting: a row for a student and method."""
+    sets = [name[len("wer_") :] for name in rows[0] if name.startswith("wer_")]
+    sets = [name for name in sets if any(row[f"wer_{name}"] for row in rows)]
+    groups: Dict[Tuple[str, str], List[Row]] = {}
+    for row in sorted(rows, key=_order):
+        groups.setdefault((row["student"], row["method"]), []).append(row)
+    rated = any(row["learning_rate"] for row in rows)
+    header = ["Student", "Method", *["Learning rate"] * rated, "Params", "Epochs"]
+    header += ["Seeds", *(f"{unit} {name}" for name in sets for unit in ("WER", "CER"))]
+    header += [f"Change {name}" for name in sets] + ["RTF", "Training"]
+    table = []
+    for (student, method), group in groups.items():
+        first = group[0]
+        baseline = groups.get((student, "none"), []) if method != "none" else []
+        line = [student, name_method(method), *[first["learning_rate"]] * rated]
+        sizes = _values(group, "parameters")
+        line += [format_size(mean(sizes)) if sizes else "-", first["total_epochs"]]
+        line.append(str(len(group)))
+        for name in sets:
+            line.append(format_spread(_values(group, f"wer_{name}"), len(group)))
+            line.append(format_number(_mean(group, f"cer_{name}"), 2))
+        for name in sets:
+            difference = _compare(out, group, baseline, name, resamples)
+            line.append(_format_difference(difference))
+        seconds = _mean(group, "train_seconds")
+        line += [format_number(_mean(group, "rtf"), 4), _format_time(seconds)]
+        table.append(line)
+    return tabulate(table, header, tablefmt="github", disable_numparse=True)
+
+
+def _order(row: Row) -> tuple:
+    rank = rank_method(row["method"])
+    return row["method"] != "teacher", row["student"], rank, int(row["seed"])
+
+
+def _values(group: Sequence[Row], column: str) -> List[float]:
+    return [float(row[column]) for row in group if row[column]]
+
+
+def _mean(group: Sequence[Row], column: str) -> Optional[float]:
+    values = _values(group, column)
+    return mean(values) if values else None
+
+
+def _compare(
+    out: Path, group: List[Row], baseline: List[Row], test_set: str, resamples: int
+) -> Optional[Difference]:
+    ours, theirs = (
+        {
+            int(row["seed"]): _errors(out, row, test_set)
+            for row in rows
+            if row[f"wer_{test_set}"]
+        }
+        for rows in (group if baseline else [], baseline)
+    )
+    return compare_seeds(ours, theirs, resamples=resamples)
+
+
+def _errors(out: Path, row: Row, test_set: str) -> Errors:
+    decoded = out / row["run"] / f"decode_{row['inference']}" / test_set
+    return read_errors(decoded / "score_wer/result.txt")
+
+
+def _format_difference(difference: Optional[Difference]) -> str:
+    """Write the rate, the interval and p."""
+    if difference is None:
+        return "-"
+    interval = f"{difference.low:+.2f} to {difference.high:+.2f}"
+    return f"{difference.rate:+.2f} ({interval}), p = {difference.p_value:.3f}"
+
+
+def _format_time(seconds: Optional[float]) -> str:
+    if seconds is None:
+        return "-"
+    return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"

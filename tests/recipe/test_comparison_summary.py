@@ -1,0 +1,84 @@
+import pytest
+
+from espnet_tutornet.recipe.comparison_summary import summarise_comparison
+from espnet_tutornet.recipe.outcomes import COLUMNS, LAST_COLUMNS
+from espnet_tutornet.recipe.scoring import score
+
+NAMES = (*COLUMNS, "wer_test", "cer_test", *LAST_COLUMNS)
+
+
+def add(out, method, seed, wrong, status="done", role="final", **changes):
+    """``wrong``: of 20 utterances of 5 words, those with one error."""
+    run = out / f"exp/s/a_{method}_seed{seed}"
+    if status == "done":
+        refs = {f"u{n}": list("ABCDE") for n in range(20)}
+        hyps = {f"u{n}": list("ABCDX" if n < wrong else "ABCDE") for n in range(20)}
+        score(run / "decode_greedy/test/score_wer", refs, hyps, "internal")
+    row = dict.fromkeys(NAMES, "")
+    row.update(study="s", setting="s", role=role, student="a", method=method)
+    row.update(seed=str(seed), status=status, total_epochs="4", inference="greedy")
+    row.update(run=str(run.relative_to(out)), parameters="40000", train_seconds="90")
+    if status == "done":
+        row.update(wer_test=f"{wrong:.2f}", cer_test=f"{wrong:.2f}", rtf="0.001")
+    row.update(changes)
+    path = out / "results.csv"
+    if not path.exists():
+        path.write_text(",".join(NAMES) + "\n")
+    with path.open("a") as f:
+        f.write(",".join(f'"{row[name]}"' for name in NAMES) + "\n")
+
+
+def table(out, heading="## s"):
+    text = summarise_comparison(out).split(f"{heading}\n")[1]
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
+    return [dict(zip(cells[0], row)) for row in cells[2:]]
+
+
+def test_means_spreads_and_changes_are_those_of_the_seeds(tmp_path):
+    for seed, wrong in ((1, 12), (2, 14)):
+        add(tmp_path, "none", seed, wrong)
+    for seed, wrong in ((1, 2), (2, 4)):
+        add(tmp_path, "skd", seed, wrong)
+    add(tmp_path, "teacher", 0, 1, role="teacher", student="big")
+    add(tmp_path, "skd", 3, 20, role="search")
+    teacher, none, skd = table(tmp_path)
+    assert (teacher["Method"], teacher["Change test"]) == ("Teacher", "-")
+    assert (none["Seeds"], none["Change test"]) == ("2", "-")
+    assert skd["WER test"] == "3.00 ± 1.41 (2.00-4.00)"
+    assert (skd["Params"], skd["Training"], skd["CER test"]) == (
+        "40 k",
+        "1.5 min",
+        "3.00",
+    )
+    # 20 errors less in 2 x 100 words
+    assert skd["Change test"].startswith("-10.00 (-")
+    assert skd["Change test"].endswith("p = 0.002")
+
+
+def test_equal_runs_are_no_change(tmp_path):
+    add(tmp_path, "none", 1, 5)
+    add(tmp_path, "skd", 1, 5)
+    assert table(tmp_path)[1]["Change test"] == "+0.00 (+0.00 to +0.00), p = 1.000"
+
+
+def test_settings_have_a_table_and_a_baseline_each(tmp_path):
+    add(tmp_path, "none", 1, 5)
+    add(tmp_path, "skd", 1, 4, setting="t", learning_rate="0.1")
+    (other,) = table(tmp_path, "## t")
+    assert (other["Change test"], other["Learning rate"]) == ("-", "0.1")
+    assert "Learning rate" not in table(tmp_path)[0]
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_no_result_is_said_so(tmp_path, rows):
+    if rows:
+        add(tmp_path, "none", 1, 0, status="failed", failure="boo\nKeyError: 'x'")
+    else:
+        (tmp_path / "results.csv").write_text(",".join(NAMES) + "\n")
+    text = summarise_comparison(tmp_path)
+    assert (
+        f"No run has ended yet: results.csv has {rows} planned, {rows} failed" in text
+    )
+    assert "|" not in text
+    assert ("- `exp/s/a_none_seed1`: KeyError: 'x'" in text) == bool(rows)
