@@ -71,21 +71,26 @@ class Comparison:
         options.update(nj=str(self.nj), python=options["python"] or sys.executable)
         return options
 
+    def stamp(self, trial: Trial, hashes: Dict[Path, str]) -> str:
+        """Hash what a trial depends on; ``hashes`` are those of files seen before."""
+        options = self.options_of(trial.setting)
+        return hash_inputs(trial, options, self.run_sh.parent, hashes)
+
     def plan(self, trials: Sequence[Trial], role: str) -> List[Trial]:
         """Take trials in, and return those that have to run."""
         for trial in trials:
             if trial in self.outcomes:
                 self.outcomes[trial] = replace(self.outcomes[trial], role=role)
                 continue
-            options = self.options_of(trial.setting)
-            stamp = hash_inputs(trial, options, self.run_sh.parent, self.hashes)
+            stamp = self.stamp(trial, self.hashes)
+            inference = Path(self.options_of(trial.setting)["inference_config"]).stem
             self.outcomes[trial] = Outcome(
                 trial=trial,
                 role=role,
                 status="done" if is_marked(self.out, trial, stamp) else "waiting",
                 config=stamp,
                 directory=trial.directory,
-                inference=Path(options["inference_config"]).stem[len("decode_") :],
+                inference=inference.removeprefix("decode_"),
             )
         missing = [t for t in trials if self.outcomes[t].status == "waiting"]
         self.progress.add(set(trials) - set(missing), trained=False)
@@ -115,17 +120,19 @@ class Comparison:
         """Run one call of run.sh, and record how its trials ended."""
         options = self.options_of(call.setting)
         configs = dict.fromkeys(self.write_config(trial) for trial in call.trials)
-        options.update(
-            student_configs=" ".join(configs), methods=" ".join(call.methods)
-        )
-        options.update(seeds=" ".join(map(str, call.seeds)))
+        options["student_configs"] = " ".join(configs)
+        options["methods"] = " ".join(call.methods)
+        options["seeds"] = " ".join(map(str, call.seeds))
         log = self.out / "logs" / f"{call.setting.name}.log"
         ended = self.prepare(options, log) and self.train(call, options, log)
+        hashes: Dict[Path, str] = {}  # of the files as they are now
         for trial in call.trials:
             outcome = self.outcomes[trial]
             failure = read_tail(log) or "run.sh did not start"
             if ended:
                 failure = find_failure(self.out, trial, outcome.inference)
+            if not failure and self.stamp(trial, hashes) != outcome.config:
+                failure = "a file of its changed while it ran: compare again"
             if failure:
                 last = failure.splitlines()[-1]
                 self.report(f"FAILED {trial.directory}: {last}")
@@ -181,14 +188,16 @@ class Comparison:
             (self.out / trial.directory / MARKER).unlink(missing_ok=True)
         options = {**options, "stage": "5"}
         with start(command_of(self.run_sh, options, self.defaults), log) as process:
-            while process.poll() is None:
-                time.sleep(0.1)
+            ended = False
+            while not ended:
+                ended = process.poll() is not None  # then looks a last time
                 for trial in list(waiting):
                     done = self.out / trial.directory / ".train.done"
                     if done.is_file() and done.stat().st_mtime > begun:
                         waiting.remove(trial)
                         self.progress.add([trial], trained=True)
                         self.report(f"{trial.directory} is trained")
+                time.sleep(0 if ended else 0.1)
         return process.returncode == 0
 
     def report(self, message: str) -> None:

@@ -93,6 +93,8 @@ def main(words):
     if options.get("stop_stage") == "4":
         return prepare(options)
     link_teacher(options)
+    if options.get("train_args") == "edit":
+        Path("conf/distill_skd.yaml").write_text("edited: true\n")
     for method in options["methods"].split():
         for config in options["student_configs"].split():
             for seed in options["seeds"].split():

@@ -201,6 +201,17 @@ def test_a_result_of_before_a_change_is_not_reported_after_it_failed(bench):
     assert "No run has ended yet" in (bench.out / "SUMMARY.md").read_text()
 
 
+def test_a_file_that_changes_while_it_is_used_leaves_its_runs_to_be_done_again(bench):
+    bench.options["train_args"] = "edit"
+    bench.run()
+    assert {row["status"] for row in bench.rows(method="none")} == {"done"}
+    (failure,) = {row["failure"] for row in bench.rows(method="skd")}
+    assert "changed while it ran: compare again" in failure
+    bench.run()
+    assert {method for _, method, _ in bench.trained()} == {"skd"}
+    assert {row["status"] for row in bench.rows()} == {"done"}
+
+
 def test_a_call_that_stops_leaves_the_other_settings_alone(bench):
     bench.study["axes"] = {"train_args": ["crash", "fine"]}
     bench.study["methods"] = ["none"]
@@ -283,7 +294,7 @@ def test_progress_tells_the_time_that_is_left(bench):
     assert re.fullmatch(r"\[00:\d\d elapsed, 32 epochs left\] s: .*4 runs", lines[0])
     (half,) = [line for line in lines if "t: none skd, 4 runs" in line]
     assert re.match(r"\[00:\d\d elapsed, about 00:\d\d left\]", half)
-    assert sum("is trained" in line for line in lines) >= 1
+    assert sum("is trained" in line for line in lines) == 8
 
 
 def test_a_dry_run_lists_the_runs_and_runs_nothing(bench):

@@ -183,6 +183,7 @@ def test_a_changed_weight_retrains_only_what_uses_it(repeated, finished, call, c
             1,
             "rkdmask_kl needs elsewhere/distill_rkdmask.yaml, which is not there",
         ),
+        (["--token_type", "teacher"], 1, "--token_type teacher takes over the tokens"),
         (["--keep_going", "x"], 1, "--keep_going must be true or false, got x"),
         (["--teacher_model", "a.pth"], 1, "--teacher_config and --teacher_model go"),
         (
@@ -198,6 +199,12 @@ def test_a_wrong_command_line_is_refused(setup, call, tmp_path, words, status, m
     (line,) = [line for line in output.splitlines() if message in line]
     assert line.startswith("run.sh: ")
     assert not (tmp_path / "data").exists()
+
+
+def test_a_teacher_elsewhere_does_not_hide_one_in_expdir(finished, call, tmp_path):
+    words = finished.command(stage=2, stop_stage=2, teacher_dir=tmp_path / "teacher")
+    assert f"{finished.exp}/teacher holds a teacher already" in call(words, status=1)
+    assert not (finished.exp / "teacher").is_symlink()
 
 
 def test_trainings_and_decodings_go_to_the_cluster(finished, call, environment):

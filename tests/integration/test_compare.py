@@ -1,0 +1,69 @@
+"""A grid with the real run.sh: run, run again, and with more methods."""
+
+import csv
+import sys
+import time
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def compare(finished, call, tmp_path, recipe, conf):
+    """Return compare(methods): what was printed. The teacher is the finished one."""
+    teacher = finished.exp / "teacher"
+    words = ["--out_dir", tmp_path / "out", "--options", f"conf_dir={tmp_path}"]
+    words += [f"corpus_dir={finished.options['corpus_dir']}"]
+    words += [f"teacher_config={teacher}/config.yaml"]
+    words += [f"teacher_model={teacher}/{finished.options['inference_model']}"]
+
+    def run(methods):
+        grid = yaml.safe_load((conf / "compare.yaml").read_text())
+        grid["studies"][0]["methods"] = methods
+        (tmp_path / "grid.yaml").write_text(yaml.safe_dump(grid))
+        command = [sys.executable, "-m", "espnet_tutornet.bin.compare"]
+        return call([*command, "--grid", tmp_path / "grid.yaml", *words], cwd=recipe)
+
+    return run
+
+
+def _products(folder):
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in files}
+
+
+def test_a_grid_runs_once_then_nothing_then_what_is_new(compare, tmp_path):
+    output = compare(["none"])
+    assert "exp/tiny/student_conformer_none_seed1 is trained" in output
+    before = _products(tmp_path / "out/exp")
+
+    start = time.time()
+    output = compare(["none"])
+    assert time.time() - start < 10  # run.sh is not even called
+    assert "No distillation" in output and "elapsed" not in output
+    assert _products(tmp_path / "out/exp") == before
+
+    overlay = "distill_conf: {terms: {skd: {criterion: nonsense}}, task_weight: 1.0}\n"
+    (tmp_path / "distill_broken.yaml").write_text(overlay)
+    output = compare(["none", "broken", "skd"])
+    assert "tiny: broken skd, 2 runs" in output
+    assert "FAILED exp/tiny/student_conformer_broken_seed1: " in output
+    after = _products(tmp_path / "out/exp")
+    old = [path for path in before if "_none_" in path]
+    assert old and {path: before[path] for path in old} == {p: after[p] for p in old}
+
+    with (tmp_path / "out/results.csv").open(newline="") as f:
+        rows = {row["method"]: row for row in csv.DictReader(f)}
+    statuses = {method: row["status"] for method, row in rows.items()}
+    done = dict.fromkeys(("none", "skd", "teacher"), "done")
+    assert statuses == {**done, "broken": "failed"}
+    assert "nonsense" in rows["broken"]["failure"]
+    for method in ("none", "skd"):
+        assert float(rows[method]["wer_test_clean"]) >= 0
+        assert float(rows[method]["train_seconds"]) > 0
+        assert float(rows[method]["rtf"]) > 0
+    summary = (tmp_path / "out/SUMMARY.md").read_text()
+    (line,) = [line for line in summary.splitlines() if "| SKD only" in line]
+    assert "p = " in line
