@@ -125,6 +125,7 @@ class Comparison:
         options["seeds"] = " ".join(map(str, call.seeds))
         log = self.out / "logs" / f"{call.setting.name}.log"
         ended = self.prepare(options, log) and self.train(call, options, log)
+        self.progress.add(call.trials, trained=True)
         hashes: Dict[Path, str] = {}  # of the files as they are now
         for trial in call.trials:
             outcome = self.outcomes[trial]
@@ -141,7 +142,6 @@ class Comparison:
                     print(outcome.config, file=f)
             status = "failed" if failure else "done"
             self.outcomes[trial] = replace(outcome, status=status, failure=failure)
-        self.progress.add(call.trials, trained=True)
 
     def write_config(self, trial: Trial) -> str:
         """Lay a learning rate over a student's configuration; return its path."""

@@ -171,7 +171,6 @@ fi
 
 if runs_stage 7; then
     log "Stage 7: Teacher check: greedy WER of ${teacher_model} on ${datadir}/${valid_set}, at most ${teacher_wer_max} % (a minute)"
-    describe "${teacher_name}" "${teacher_name}" teacher 0 "${teacher_config}" "$(awk '$1 == "max_epoch:" {print $2}' "${teacher_config}")"
     decode_jobs "${teacher_name}" "${teacher_config}" "${teacher_model}" "${valid_set}"
     job "${teacher_run}" measure "${teacher_config},${teacher_model}" espnet_tutornet.bin.measure_models --wav_scp "${datadir}/${valid_set}/wav.scp" --models "${teacher_run}=${teacher_config}=${teacher_model}"
     launch "teacher check" 1 1 "${decode_cmd}"
@@ -210,6 +209,7 @@ fi
 trained_runs=$(done_runs $(student_runs ${methods}))
 if runs_stage 12; then
     log "Stage 12: Decoding with espnet2.bin.asr_inference, ${inference_config}: ${datadir}/{${test_sets// /,}} -> ${expdir}/*/decode_${decode_name} (0.1 x real time)"
+    describe "${teacher_name}" "${teacher_name}" teacher 0 "${teacher_config}" "$(awk '$1 == "max_epoch:" {print $2}' "${teacher_config}")"
     # shellcheck disable=SC2086
     decode_jobs "${teacher_name}" "${teacher_config}" "${teacher_model}" ${test_sets}
     for run in ${trained_runs}; do
