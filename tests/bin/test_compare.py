@@ -325,6 +325,16 @@ def test_a_wrong_grid_is_one_line_before_anything_runs(bench, change, message):
     assert not (bench.root / "calls.txt").exists()
 
 
+@pytest.mark.parametrize("path", sorted(RUN_SH.parent.glob("conf/compare/*.yaml")))
+def test_the_grids_of_the_recipe_plan_their_runs(path, tmp_path, capsys):
+    words = ["--grid", path, "--run_sh", RUN_SH, "--out_dir", tmp_path, "--dry_run"]
+    main([*map(str, words), "--options", f"corpus_dir={tmp_path}"])
+    study = yaml.safe_load(path.read_text())["studies"][0]
+    lines = capsys.readouterr().out.splitlines()
+    count = len(study["students"]) * len(study["methods"]) * len(study["seeds"])
+    assert len(lines) >= count and all(x.startswith("waiting ") for x in lines)
+
+
 def test_one_comparison_a_directory(bench):
     bench.out.mkdir()
     lock = [
