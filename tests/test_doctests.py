@@ -19,10 +19,12 @@ ROOMS = (
     "asr",
     "tasks",
 )
+# of recipe/: what needs no files
+RECIPE = ("grid", "methods", "run_sh", "significance", "trials")
 MODULES = [
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
     for path in sorted(PACKAGE.rglob("*.py"))
-    if path.relative_to(PACKAGE).parts[0] in ROOMS
+    if (path.relative_to(PACKAGE).parts[0] in ROOMS or path.stem in RECIPE)
     and ">>>" in path.read_text(encoding="utf-8")
 ]
 
