@@ -79,7 +79,7 @@ train_job() {  # train_job RUN SET CONFIGS EPOCHS SEED DEPENDS MODULE [ARG ...]:
     config="${dir}/train.yaml"
     stats=$(stats_of "${configs%% *}")
     # shellcheck disable=SC2086  # the argument strings are lists of words
-    "${python}" -m espnet_tutornet.bin.make_config --inputs ${configs} --out "${config}" --max_epoch "${epochs}" --train_text "${dumpdir}/${set}/text" ${budget} --fs "$(<"${datadir}/fs")"
+    "${python}" -m espnet_tutornet.bin.make_config --inputs ${configs} --out "${config}" --max_epoch "${epochs}" --train_text "${dumpdir}/${set}/text" ${budget} --processes "${processes}" --fs "$(<"${datadir}/fs")"
     # shellcheck disable=SC2046,SC2086
     job "${dir}" train "${config},$(data_files "${set}"),${stats}/train/feats_stats.npz${depends:+,${depends}}" "${module}" \
         --config "${config}" --output_dir "${dir}" --seed "${seed}" --resume true \

@@ -64,6 +64,7 @@ decode_name="${decode_name#decode_}"
 train_nj="${nj}"
 [ "${ngpu}" -eq 0 ] || train_nj=1
 gpu_args="--ngpu ${ngpu}"
+processes=$((ngpu > 0 ? ngpu * num_nodes : 1))  # of one training
 if [ "${ngpu}" -gt 1 ] || [ "${num_nodes}" -gt 1 ]; then gpu_args+=" --multiprocessing_distributed true"; fi
 [ "${num_nodes}" -eq 1 ] || gpu_args+=" --dist_launcher slurm --dist_master_port 29500"
 task_epochs=$((total_epochs - rkd_epochs))
