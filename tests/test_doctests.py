@@ -18,6 +18,7 @@ ROOMS = (
     "teacher",
     "asr",
     "tasks",
+    "report",
 )
 # of recipe/: what needs no files
 RECIPE = ("grid", "methods", "run_sh", "significance", "trials")

@@ -1,0 +1,133 @@
+"""Scored runs as points: mean and range over seeds, and the Pareto front."""
+
+from dataclasses import dataclass
+from statistics import mean
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from espnet_tutornet.recipe.results import METHODS
+from espnet_tutornet.report.experiments import Experiment
+
+
+@dataclass(frozen=True)
+class Point:
+    """Experiments that differ by their seed alone.
+
+    Attributes:
+        student: name of the network.
+        method: key of ``METHODS``, or another name.
+        label: the method in words, and what tells it from its neighbours.
+        experiments: one a seed.
+        wer: test set -> percent, one a seed that has it, in the order of the seeds.
+        parameters: mean over seeds, None where none was measured.
+        rtf: the same of the real-time factor.
+    """
+
+    student: str
+    method: str
+    label: str
+    experiments: Tuple[Experiment, ...]
+    wer: Dict[str, Tuple[float, ...]]
+    parameters: Optional[float]
+    rtf: Optional[float]
+
+
+def gather_points(experiments: Sequence[Experiment], inference: str) -> List[Point]:
+    """Group experiments over their seeds: teachers first, methods in their order.
+
+    Args:
+        experiments: in any order.
+        inference: the scores to take, ``ctc_greedy`` of ``decode_ctc_greedy``.
+    """
+    groups: Dict[tuple, List[Experiment]] = {}
+    for experiment in sorted(experiments, key=lambda e: (_order(e), e.seed)):
+        groups.setdefault(_order(experiment), []).append(experiment)
+    return [_point(key, group, groups, inference) for key, group in groups.items()]
+
+
+def _order(experiment: Experiment) -> tuple:
+    known = list(METHODS)
+    method = experiment.method
+    rank = known.index(method) if method in known else len(known)
+    # Without distillation the teacher plays no part.
+    teacher = "" if method in ("teacher", "none") else experiment.teacher
+    details = (f"{experiment.total_epochs} epochs", teacher, experiment.config)
+    folder = experiment.path.parent.name
+    name = (rank != 0, experiment.student, rank, method)
+    return (*name, *details, experiment.frame_weights, folder)
+
+
+def _point(key, group, groups, inference) -> Point:
+    alike = [other for other in groups if other[:4] == key[:4]]
+    parts = [
+        key[place]
+        for place in range(4, len(key))
+        if len({other[place] for other in alike}) > 1 and key[place]
+    ]
+    first = group[0]
+    name = METHODS.get(first.method, first.method)
+    runs = [e.scores[inference] for e in group if inference in e.scores]
+    sets = sorted({test_set for run in runs for test_set in run.scores})
+    wer = {name: tuple(_known(run.rate("wer", name) for run in runs)) for name in sets}
+    return Point(
+        first.student,
+        first.method,
+        f"{name} ({', '.join(parts)})" if parts else name,
+        tuple(group),
+        wer,
+        _mean(run.parameters for run in runs),
+        _mean(run.rtf for run in runs),
+    )
+
+
+def _known(values) -> List[float]:
+    return [value for value in values if value is not None]
+
+
+def _mean(values) -> Optional[float]:
+    known = _known(values)
+    return mean(known) if known else None
+
+
+def pareto_front(points: Sequence[Tuple[float, float]]) -> List[int]:
+    """Find the points that no other beats, where less is better on both axes.
+
+    A point is beaten by one that is as good on both axes and better on one; of equal
+    points all stay.
+
+    Args:
+        points: (cost, error) each.
+
+    Returns:
+        Their indices, the cheapest first.
+
+    Example:
+        >>> pareto_front([(1.0, 9.0), (2.0, 5.0), (2.0, 7.0), (3.0, 6.0)])
+        [0, 1]
+    """
+    order = sorted(range(len(points)), key=lambda index: points[index])
+    front: List[int] = []
+    for index in order:
+        if not front or points[index][1] < points[front[-1]][1]:
+            front.append(index)
+        elif points[index] == points[front[-1]]:
+            front.append(index)
+    return front
+
+
+def best_distilled(points: Sequence[Point], student: str, test_set: str):
+    """Choose the distilled point of a student with the least mean WER.
+
+    Without a score the last one counts: methods are ordered from little to much.
+
+    Returns:
+        The point, or None where the student has none.
+    """
+    ours = [
+        p
+        for p in points
+        if p.student == student and p.method not in ("teacher", "none")
+    ]
+    scored = [p for p in ours if p.wer.get(test_set)]
+    if scored:
+        return min(scored, key=lambda p: mean(p.wer[test_set]))
+    return ours[-1] if ours else None

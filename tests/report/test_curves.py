@@ -1,0 +1,108 @@
+import datetime
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from espnet_tutornet.report.curves import (
+    is_loss,
+    join_stages,
+    last_epoch,
+    list_terms,
+    load_reporter,
+    parse_log,
+    read_curves,
+)
+
+HEAD = "[vm] 2026-11-22 20:34:50,645 (trainer:394) INFO: "
+LOG = f"""\
+{HEAD}1epoch results: [train] iter_time=0.004, loss_ctc=159.778, loss=266.505, \
+loss_skd=106.728, loss_scale=1.000, time=14.85 seconds, total_count=50, \
+[valid] loss_ctc=69.738, loss_att=nan, loss=147.977, loss_skd=78.240, \
+time=0.53 seconds, total_count=6
+{HEAD}2epoch results: [train] loss=9e-01
+{HEAD}2epoch results: [train] loss=0.800
+"""
+STATS = {
+    1: {
+        "train": {"loss": np.float64(2.123456789), "time": datetime.timedelta(1)},
+        "valid": {"loss": 1.5, "loss_att": math.nan, "acc": 0.5},
+    },
+    2: {"train": {"loss": 1.0, "loss_scale": 1.0}, "valid": {"loss": np.float32(0.5)}},
+}
+
+
+class Unsafe:
+    """Not a number: nothing of it may be built."""
+
+
+def save_checkpoint(path, **more):
+    tensors = {"w": torch.zeros(3)}
+    states = {"model": tensors, "reporter": {"stats": STATS, "epoch": 2}, **more}
+    torch.save(states, path)
+
+
+def test_log_gives_finite_losses_and_the_last_of_repeated_epochs():
+    assert parse_log(LOG) == {
+        "train": {
+            "loss_ctc": {1: 159.778},
+            "loss": {1: 266.505, 2: 0.8},
+            "loss_skd": {1: 106.728},
+        },
+        "valid": {
+            "loss_ctc": {1: 69.738},
+            "loss": {1: 147.977},
+            "loss_skd": {1: 78.24},
+        },
+    }
+
+
+def test_checkpoint_gives_all_digits(tmp_path):
+    save_checkpoint(tmp_path / "checkpoint.pth")
+    (tmp_path / "train.log").write_text(LOG)
+    curves, source = read_curves(tmp_path)
+    assert source == "checkpoint.pth"
+    assert curves["train"]["loss"] == {1: 2.123456789, 2: 1.0}
+    assert curves["valid"] == {"loss": {1: 1.5, 2: 0.5}}
+
+
+def test_a_checkpoint_that_is_gone_or_unsafe_leaves_the_log(tmp_path):
+    assert read_curves(tmp_path) == ({}, "")
+    (tmp_path / "train.log").write_text(LOG)
+    assert read_curves(tmp_path)[1] == "train.log"
+    save_checkpoint(tmp_path / "checkpoint.pth", more=Unsafe())
+    assert read_curves(tmp_path)[1] == "train.log"
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half a file"])
+def test_a_damaged_checkpoint_is_named(tmp_path, content):
+    (tmp_path / "checkpoint.pth").write_bytes(content)
+    with pytest.raises(ValueError, match="checkpoint.pth: expected the checkpoint of"):
+        load_reporter(tmp_path / "checkpoint.pth")
+
+
+def test_a_checkpoint_without_statistics_is_named(tmp_path):
+    torch.save({"model": {}}, tmp_path / "checkpoint.pth")
+    with pytest.raises(ValueError, match="no reporter in it"):
+        load_reporter(tmp_path / "checkpoint.pth")
+
+
+def test_stages_follow_each_other():
+    first = {"train": {"loss": {1: 0.9, 2: 0.8}, "loss_rkd": {1: 0.9, 2: 0.8}}}
+    second = {"train": {"loss": {1: 70.0}, "loss_ctc": {1: 70.0}}}
+    joined = join_stages(first, second)
+    assert joined["train"]["loss"] == {1: 0.9, 2: 0.8, 3: 70.0}
+    assert joined["train"]["loss_ctc"] == {3: 70.0}
+    assert first["train"]["loss"] == {1: 0.9, 2: 0.8}
+    assert (last_epoch(joined), last_epoch({})) == (3, 0)
+    assert list_terms([first, second]) == ["loss", "loss_ctc", "loss_rkd"]
+
+
+def test_losses_are_told_from_other_keys():
+    assert [
+        k for k in ("loss", "loss_rkd_middle", "loss_scale", "acc") if is_loss(k)
+    ] == [
+        "loss",
+        "loss_rkd_middle",
+    ]
