@@ -22,6 +22,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["espnet_tutornet", "espnet_tutornet.*"]),
+    package_data={"espnet_tutornet.report": ["page.html"]},
     install_requires=[
         "espnet>=202511",
         # ESPnet imports these without declaring them: torchaudio (202511), and
@@ -37,6 +38,8 @@ setup(
         "distributed",
         "espnet_model_zoo",
         "huggingface_hub",
+        "jinja2",
+        "matplotlib",
         "numpy",
         "requests",
         "scikit-learn",
@@ -48,7 +51,6 @@ setup(
     extras_require={
         "cluster": CLUSTER,
         "mini": MINI,
-        "plot": ["matplotlib"],
         "lint": LINT,
         "test": ["pytest", *CLUSTER, *MINI, *LINT],
     },

@@ -1,0 +1,147 @@
+"""Write a report of all runs as one HTML page with its pictures."""
+
+import argparse
+from pathlib import Path
+from typing import List
+
+from espnet_tutornet.bin.command import exit_on_error
+from espnet_tutornet.recipe.data_dir import check_replaceable
+from espnet_tutornet.recipe.files import atomic_dir
+from espnet_tutornet.report.experiments import (
+    common_inference,
+    find_experiments,
+    list_students,
+)
+from espnet_tutornet.report.page import Section, render_page
+from espnet_tutornet.report.pictures import Album
+from espnet_tutornet.report.points import gather_points
+from espnet_tutornet.report.setting import Setting
+from espnet_tutornet.report.show_curves import show_curves
+from espnet_tutornet.report.show_scores import show_costs, show_methods
+from espnet_tutornet.report.show_speech import (
+    gather_choir,
+    show_offsets,
+    show_utterances,
+)
+from espnet_tutornet.report.show_words import show_words
+
+PAGE = "report.html"
+DRAWN_STUDENTS, DRAWN_SETS = 3, 4  # unless others are asked for
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the command's options."""
+    parser = argparse.ArgumentParser(
+        description="Write <out>/report.html, one file that needs no network, and its "
+        "pictures as <out>/pictures/*.{svg,png}. Runs are those of "
+        "<expdir>/*/run.yaml; what is missing leaves its section out.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--expdir", type=Path, nargs="+", default=[Path("exp")])
+    parser.add_argument(
+        "--datadir", type=Path, default=Path("data"), help="with <set>/{wav.scp,text}"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("exp/report"), help="replaced as a whole"
+    )
+    parser.add_argument("--title", default="Distillation report")
+    parser.add_argument("--inference", help="of decode_<inference>; default: most used")
+    parser.add_argument("--students", nargs="+", help="to draw; default: the first 3")
+    parser.add_argument("--test_sets", nargs="+", help="to draw; default: the first 4")
+    parser.add_argument(
+        "--speech_set", help="to listen to; default: a dev set, else the first test set"
+    )
+    parser.add_argument(
+        "--utterances", nargs="+", default=["3"], help="ids to show, or how many"
+    )
+    parser.add_argument(
+        "--spike_utterances", type=int, default=100, help="to take spikes from"
+    )
+    parser.add_argument("--top", type=int, default=10, help="confusions to show")
+    return parser
+
+
+@exit_on_error
+def main(cmd=None) -> None:
+    """Write the page and its pictures."""
+    args = get_parser().parse_args(cmd)
+    check_replaceable(args.out, PAGE)
+    setting = gather_setting(args)
+    with atomic_dir(args.out) as new:
+        sections = make_sections(setting, Album(new / "pictures"))
+        page = render_page(args.title, _subtitle(setting), sections, setting.notes)
+        (new / PAGE).write_text(page, encoding="utf-8")
+    print(f"Wrote {args.out / PAGE} ({len(page) / 1e6:.1f} MB).")
+
+
+def make_sections(setting: Setting, album: Album) -> List[Section]:
+    """Draw and describe everything, in the order of the page."""
+    choir = gather_choir(setting)
+    return [
+        show_costs(setting, album),
+        show_methods(setting, album),
+        show_curves(setting, album),
+        show_utterances(setting, album, choir),
+        show_offsets(setting, album, choir),
+        show_words(setting, album),
+    ]
+
+
+def gather_setting(args: argparse.Namespace) -> Setting:
+    """Read the runs and choose what is drawn.
+
+    Raises:
+        FileNotFoundError: an ``--expdir`` is missing.
+        ValueError: a student, a set or an inference that no run has.
+    """
+    experiments, notes = find_experiments(args.expdir)
+    inference = args.inference or common_inference(experiments)
+    points = gather_points(experiments, inference)
+    students = list_students(experiments)
+    known_sets = sorted({name for point in points for name in point.wer})
+    names = {name for e in experiments for name in e.scores}
+    _check("--inference", [args.inference] if args.inference else [], names)
+    _check("--students", args.students or [], students)
+    _check("--test_sets", args.test_sets or [], known_sets)
+    heard = {path.parent.name for path in args.datadir.glob("*/wav.scp")}
+    _check("--speech_set", [args.speech_set] if args.speech_set else [], heard)
+    return Setting(
+        experiments,
+        points,
+        inference,
+        args.datadir,
+        args.students or students[:DRAWN_STUDENTS],
+        args.test_sets or known_sets[:DRAWN_SETS],
+        args.utterances,
+        args.speech_set or _speech_set(heard, known_sets),
+        args.spike_utterances,
+        args.top,
+        notes,
+    )
+
+
+def _check(option: str, asked, known) -> None:
+    unknown = [name for name in asked if name not in known]
+    if unknown:
+        raise ValueError(
+            f"{option}: no run or data has {' '.join(unknown)}, expected of: "
+            f"{' '.join(sorted(known)) or 'nothing, as there is none'}."
+        )
+
+
+def _speech_set(heard, test_sets) -> str:
+    """Choose a dev set that has audio, or else a test set."""
+    dev = sorted(name for name in heard if name.startswith("dev"))
+    return next((n for n in (*dev, *test_sets) if n in heard), "")
+
+
+def _subtitle(setting: Setting) -> str:
+    runs = len(setting.experiments)
+    if not runs:
+        return "There are no runs in this experiment directory yet."
+    scored = sum(bool(e.scores) for e in setting.experiments)
+    return f"{runs} runs, {scored} of them scored."
+
+
+if __name__ == "__main__":
+    main()

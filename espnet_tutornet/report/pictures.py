@@ -1,0 +1,139 @@
+"""Pictures of one style, kept as files and as SVG to put into a page."""
+
+import html
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Dict, Sequence, Tuple
+
+import matplotlib
+from matplotlib.figure import Figure
+
+WIDTH = 5.0  # inches: 360 points, so that letters keep their size on a phone
+PNG_DPI = 150
+STYLE = {
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 9,
+    "figure.constrained_layout.use": True,
+    "figure.facecolor": "white",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.5,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 5,
+    "svg.fonttype": "none",  # letters stay letters: to search, to read aloud
+    "svg.hashsalt": "espnet_tutornet",  # the same picture twice is the same file
+}
+# Okabe and Ito's colours, told apart by the colour-blind, each with its own marker.
+METHOD_STYLES = {
+    "teacher": ("#000000", "*"),
+    "none": ("#D55E00", "o"),
+    "skd": ("#0072B2", "s"),
+    "rkd_task": ("#E69F00", "^"),
+    "rkd_skd": ("#009E73", "D"),
+}
+SPARE_STYLES = (
+    ("#CC79A7", "v"),
+    ("#56B4E9", "P"),
+    ("#666666", "X"),
+    ("#7A5C00", "<"),
+    ("#4B0092", ">"),
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture to put into a page.
+
+    Attributes:
+        name: of the files, without ending.
+        svg: an ``<svg>`` element whose ids are its own in the page.
+    """
+
+    name: str
+    svg: str
+
+
+def choose_styles(labels: Sequence[Tuple[str, str]]) -> Dict[str, Tuple[str, str]]:
+    """Give every label a colour and a marker; the first of a method has the method's.
+
+    Args:
+        labels: (method, label) each.
+
+    Example:
+        >>> choose_styles([("skd", "SKD only"), ("skd", "SKD only (x)")])
+        {'SKD only': ('#0072B2', 's'), 'SKD only (x)': ('#CC79A7', 'v')}
+    """
+    styles: Dict[str, Tuple[str, str]] = {}
+    spare = 0
+    for method, label in labels:
+        if label in styles:
+            continue
+        style = METHOD_STYLES.get(method)
+        if style is None or style in styles.values():
+            style = SPARE_STYLES[spare % len(SPARE_STYLES)]
+            spare += 1
+        styles[label] = style
+    return styles
+
+
+class Album:
+    """Draw pictures into a directory.
+
+    Args:
+        directory: gets ``<name>.svg`` and ``<name>.png`` of every picture.
+    """
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+        self.directory.mkdir(parents=True, exist_ok=True)
+
+    def add(
+        self, name: str, alt: str, height: float, draw: Callable[..., None], *args
+    ) -> Picture:
+        """Draw one picture.
+
+        Args:
+            name: of its files; other characters than letters and digits become ``_``.
+            alt: what it shows, for who does not see it.
+            height: in inches.
+            draw: gets the figure and ``args``.
+            args: for ``draw``.
+        """
+        name = re.sub(r"\W+", "_", name)
+        path = self.directory / f"{name}.svg"
+        with matplotlib.rc_context(STYLE):
+            figure = Figure(figsize=(WIDTH, height))
+            draw(figure, *args)
+            unnamed = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+            figure.savefig(path, format="svg", metadata=unnamed)
+            figure.savefig(path.with_suffix(".png"), format="png", dpi=PNG_DPI)
+        return Picture(name, inline_svg(path.read_text(encoding="utf-8"), name, alt))
+
+
+def inline_svg(text: str, name: str, alt: str) -> str:
+    """Turn the text of an SVG file into an element of a page.
+
+    Ids get ``name`` before them, as those of a page must differ; the size is left to
+    the page.
+
+    Example:
+        >>> inline_svg('<?xml?><svg width="9pt" viewBox="0 0 9 9"></svg>', "a", "Dot")
+        '<svg role="img" aria-label="Dot" viewBox="0 0 9 9"></svg>'
+    """
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'\bid="', f'id="{name}-', text)
+    text = text.replace("url(#", f"url(#{name}-").replace('href="#', f'href="#{name}-')
+    head, body = text.split(">", 1)
+    head = re.sub(r' (width|height|version|id)="[^"]*"', "", head)
+    named = f'<svg role="img" aria-label="{html.escape(alt, quote=True)}"'
+    return f"{head.replace('<svg', named, 1)}>{body}"

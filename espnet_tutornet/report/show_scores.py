@@ -1,0 +1,101 @@
+"""Sections on error rates: what they cost, and how methods compare."""
+
+from statistics import mean
+from typing import List
+
+from espnet_tutornet.recipe.results import summarise
+from espnet_tutornet.report.page import Figure, Figures, Section, Table
+from espnet_tutornet.report.pictures import Album
+from espnet_tutornet.report.plots import draw_costs, draw_methods
+from espnet_tutornet.report.points import pareto_front
+from espnet_tutornet.report.setting import Setting
+
+COSTS = {"parameters": "parameters", "rtf": "real-time factor"}
+MAX_ROWS = 24  # of a picture of methods
+
+
+def show_costs(setting: Setting, album: Album) -> Section:
+    """Show WER against parameters and RTF, and the table of all runs."""
+    section = Section("cost", "Error rate against size and speed")
+    if not setting.test_sets:
+        return section.say("No run is scored, so there is no error rate to show.")
+    section.say(
+        "Word error rate (WER), in percent: the mean over seeds, with the range from "
+        "the best to the worst seed as a bar. The dashed line joins the models that "
+        f"no other beats in both respects (Pareto front).{setting.left_out()}"
+    )
+    figures = []
+    for test_set in setting.test_sets:
+        for cost, words in COSTS.items():
+            points = [
+                p for p in setting.drawn(test_set) if getattr(p, cost) is not None
+            ]
+            if not points:
+                section.say(f"No run scored on {test_set} has a measured {words}.")
+                continue
+            places = [(getattr(p, cost), mean(p.wer[test_set])) for p in points]
+            names = _join(
+                f"{points[n].student} ({points[n].label})" for n in pareto_front(places)
+            )
+            caption = f"{test_set}: WER against {words}. On the Pareto front: {names}."
+            picture = album.add(
+                f"wer_{cost}_{test_set}",
+                caption,
+                3.4,
+                draw_costs,
+                points,
+                test_set,
+                cost,
+            )
+            figures.append(Figure(picture, caption))
+    section.blocks.append(Figures(figures))
+    runs = [run for e in setting.experiments for run in e.scores.values()]
+    header, rows = summarise([r for r in runs if r.inference == setting.inference])
+    caption = (
+        f"All runs decoded with {setting.inference}: mean ± standard deviation (range)"
+    )
+    section.blocks.append(Table(caption, header, rows))
+    return section
+
+
+def _join(names) -> str:
+    return "; ".join(names) or "none"
+
+
+def show_methods(setting: Setting, album: Album) -> Section:
+    """Show the WER of every method, a ring a seed."""
+    section = Section("methods", "Methods and frame weights")
+    if not setting.test_sets:
+        return section.say("No run is scored, so methods cannot be compared.")
+    section.say(
+        "A ring is a seed, the bar their mean. Where runs of a method differ in frame "
+        "weights, configuration, teacher or epochs, the name says how."
+        f"{setting.left_out()}"
+    )
+    figures: List[Figure] = []
+    for test_set in setting.test_sets:
+        points = setting.drawn(test_set)[:MAX_ROWS]
+        if not points:
+            continue
+        said = [
+            f"{p.student}, {p.label}: {mean(p.wer[test_set]):.2f} %" for p in points
+        ]
+        height = 0.8 + 0.36 * len(points)
+        alt = f"{test_set}, mean WER. {_join(said)}."
+        picture = album.add(
+            f"methods_{test_set}", alt, height, draw_methods, points, test_set
+        )
+        seeds = sorted({len(p.wer[test_set]) for p in points})
+        caption = f"{test_set}: WER by method, {_seeds(seeds)} a row."
+        figures.append(Figure(picture, caption))
+    section.blocks.append(Figures(figures))
+    weights = sorted({e.frame_weights for e in setting.experiments} - {""})
+    if weights:
+        section.say(f"Frame weights of the RKD stages here: {', '.join(weights)}.")
+    return section
+
+
+def _seeds(counts: List[int]) -> str:
+    low, high = counts[0], counts[-1]
+    number = f"{low}" if low == high else f"{low} to {high}"
+    return f"{number} seed{'s' * (high > 1)}"

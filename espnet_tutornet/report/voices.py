@@ -1,0 +1,165 @@
+"""Load trained models and hear what they say of an utterance."""
+
+import base64
+import io
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, Iterator, List, Mapping, Optional, Tuple
+
+import numpy as np
+import soundfile
+import torch
+import torchaudio
+import yaml
+
+from espnet_tutornet.losses.frame_weights import FrameWeights
+from espnet_tutornet.recipe.data_dir import read_two_columns
+from espnet_tutornet.recipe.tokens import load_encoder
+from espnet_tutornet.teacher.loading import load_config
+from espnet_tutornet.teacher.online import OnlineTeacher
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a model says of an utterance.
+
+    Attributes:
+        log_probs: (T, V), natural log.
+        hidden: (T, D).
+        shift: milliseconds a frame.
+    """
+
+    log_probs: np.ndarray
+    hidden: torch.Tensor
+    shift: float
+
+
+class Voice:
+    """A trained model, teacher or student, that is asked one utterance at a time.
+
+    Args:
+        config: ESPnet's config.yaml.
+        model: the .pth that belongs to it.
+        layer: whose hidden states to report.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: the files do not fit, or the model has no CTC branch.
+    """
+
+    def __init__(self, config: Path, model: Path, layer: str = "last"):
+        layers = tuple(dict.fromkeys(("last", layer)))
+        with _quiet():
+            self.model = OnlineTeacher.from_files(config, model, layers=layers)
+        self.config, self.layer = load_config(config), layer
+        self.token_list, self.blank_id = self.model.token_list, self.model.blank_id
+
+    def say(self, wave: np.ndarray, fs: int) -> Said:
+        """Listen to (S,) samples at ``fs`` Hz.
+
+        Raises:
+            ValueError: the model was made for another sampling rate.
+        """
+        if self.model.fs not in (None, fs):
+            raise ValueError(
+                f"the model was trained at {self.model.fs} Hz, got audio at {fs} Hz. "
+                "Give the data directory that it was trained on."
+            )
+        speech = torch.from_numpy(wave)[None]
+        lengths = torch.tensor([len(wave)])
+        with _quiet():
+            heard = self.model({"speech": speech, "speech_lengths": lengths})
+        log_probs = heard.log_probs[0].float().numpy()
+        return Said(
+            log_probs, heard.hidden[self.layer][0], 1000 * heard.frame_shift / fs
+        )
+
+    def token_ids(self, text: str) -> List[int]:
+        """Spell a transcript in the model's tokens; unknown ones are ``<unk>``."""
+        config = self.config
+        spell = load_encoder(config.token_type, getattr(config, "bpemodel", None))
+        numbers = {token: number for number, token in enumerate(self.token_list)}
+        unknown = numbers.get("<unk>", self.blank_id)
+        ids = [numbers.get(token, unknown) for token in spell(text)]
+        return [number for number in ids if number != self.blank_id]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep ESPnet's warnings, the same at each call, off the terminal."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
+
+
+def weigh_frames(said: Said, term: Mapping, blank_id: int) -> np.ndarray:
+    """Return the (T,) frame weights that an RKD term gave the teacher's frames.
+
+    Args:
+        said: by the teacher.
+        term: arguments of the term, as in ``distill.yaml``.
+        blank_id: index of ``<blank>`` in V.
+    """
+    conf = term.get("frame_weights_conf") or {}
+    weights = FrameWeights(term.get("frame_weights", "nonblank"), **conf)
+    padding = torch.zeros(1, len(said.log_probs), dtype=torch.bool)
+    log_probs = torch.from_numpy(said.log_probs)[None]
+    return weights(said.hidden[None], log_probs, padding, blank_id)[0].numpy()
+
+
+def find_files(directory: Path) -> Optional[Tuple[Path, Path]]:
+    """Find config.yaml and .pth of a run: its export, or what the recipe decodes with.
+
+    Returns:
+        Both paths, or None where there is no trained model.
+    """
+    export = directory / "export/config.yaml", directory / "export/model.pth"
+    if all(path.is_file() for path in export):
+        return export
+    config = directory / "config.yaml"
+    if not config.is_file():
+        return None
+    conf = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
+    criteria = conf.get("best_model_criterion") or []
+    names = [f"{mode}.{key}.ave.pth" for mode, key, _ in criteria] + ["model.pth"]
+    for name in names:
+        if (directory / name).is_file():
+            return config, directory / name
+    return None
+
+
+def read_audio(path: str) -> Tuple[np.ndarray, int]:
+    """Read (S,) samples of the first channel, and the rate in Hz."""
+    wave, fs = soundfile.read(path, dtype="float32", always_2d=True)
+    return np.ascontiguousarray(wave[:, 0]), fs
+
+
+def log_mel(wave: np.ndarray, fs: int) -> Tuple[np.ndarray, float]:
+    """Return (M, F) log-mel energies in dB, and the seconds a column."""
+    hop = fs // 100
+    transform = torchaudio.transforms.MelSpectrogram(
+        fs, n_fft=fs // 40, hop_length=hop, n_mels=40
+    )
+    energies = transform(torch.from_numpy(wave)).clamp_min(1e-10)
+    return (10 * energies.log10()).numpy(), hop / fs
+
+
+def embed_audio(wave: np.ndarray, fs: int) -> str:
+    """Return a ``data:`` address of the audio as FLAC, which browsers play."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, wave, fs, format="FLAC", subtype="PCM_16")
+    return f"data:audio/flac;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def read_set(directory: Path) -> Dict[str, Tuple[str, str]]:
+    """Return utterance id -> audio path and transcript ("" without one).
+
+    Raises:
+        FileNotFoundError: there is no wav.scp.
+    """
+    texts = directory / "text"
+    known = read_two_columns(texts) if texts.is_file() else {}
+    wavs = read_two_columns(directory / "wav.scp")
+    return {utt_id: (wav, known.get(utt_id, "")) for utt_id, wav in wavs.items()}

@@ -1,0 +1,276 @@
+import json
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ET
+
+import pytest
+import torch
+import yaml
+
+from espnet_tutornet.bin.html_report import main
+from espnet_tutornet.recipe.scoring import COLUMNS
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+SECTIONS = ["cost", "methods", "training", "utterances", "offsets", "words"]
+LOG = "INFO: {n}epoch results: [train] {loss}, loss={x}, [valid] {loss}, loss={x}\n"
+# method -> seed -> words that were recognised instead of A B, A B, A B
+SAID = {
+    "none": {1: ["C B", "C B", "A D"], 2: ["C B", "A B", "A"]},
+    "rkd_skd": {1: ["A B", "A B", "D B"], 2: ["A B", "A B", "A B"]},
+}
+
+
+def add_run(exp, name, method, seed, said, student="small", parameters=1000):
+    run = exp / name
+    scored = run / "decode_ctc_greedy/data"
+    scored.mkdir(parents=True)
+    info = {"student": student, "teacher": "big", "method": method, "seed": seed}
+    (run / "run.yaml").write_text(yaml.safe_dump({**info, "total_epochs": 4}))
+    wrong = sum(a != b for text in said for a, b in zip(text.split(), "AB"))
+    counts = dict(zip(COLUMNS, (3, 6, 6 - wrong, wrong, 0, 0, wrong, 3)))
+    (scored / "score.json").write_text(json.dumps({"wer": counts, "cer": counts}))
+    (scored / "text").write_text("".join(f"u{n} {s}\n" for n, s in enumerate(said)))
+    measured = {"parameters": parameters, "rtf": parameters / 1e6}
+    (run / "measure.json").write_text(json.dumps(measured))
+    return run
+
+
+def write_log(run, term, values):
+    lines = (LOG.format(n=n, loss=f"{term}={x}", x=x) for n, x in enumerate(values, 1))
+    run.mkdir(exist_ok=True)
+    (run / "train.log").write_text("".join(lines))
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory, save_asr, wav_data):
+    """Return a directory with exp/: a teacher, two seeds without and with TutorNet."""
+    root = tmp_path_factory.mktemp("recipe")
+    exp = root / "exp"
+    teacher = add_run(exp, "big", "teacher", 0, ["A B"] * 3, "big", 9000)
+    save_asr(teacher, 1, token_type="char")
+    for method, seeds in SAID.items():
+        for seed, said in seeds.items():
+            run = add_run(exp, f"small_{method}_seed{seed}", method, seed, said)
+            save_asr(run / "export", seed + 5, "rnn")
+            write_log(run, "loss_ctc", [7.0 / seed, 3.5, 1.25])
+            first = exp / f"small_rkd_seed{seed}"
+            if method == "rkd_skd":
+                (run / "config.yaml").write_text(
+                    f"init_param:\n- exp/{first.name}/best.pth:encoder:encoder\n"
+                )
+                write_log(first, "loss_rkd", [0.5, 0.25])
+                terms = {"rkd": {"frame_weights": "peak"}}
+                (first / "distill.yaml").write_text(yaml.safe_dump({"terms": terms}))
+    (root / "data").mkdir()
+    (root / "data/data").symlink_to(wav_data)
+    return root
+
+
+@pytest.fixture(scope="module")
+def report(recipe):
+    """Return the directory of the report of these runs."""
+    words = ["--expdir", recipe / "exp", "--datadir", recipe / "data"]
+    words += ["--out", recipe / "report", "--utterances", "1", "--title", "A <report>"]
+    main([str(word) for word in words])
+    return recipe / "report"
+
+
+@pytest.fixture(scope="module")
+def page(report):
+    text = (report / "report.html").read_text(encoding="utf-8")
+    return ET.fromstring(text.removeprefix("<!DOCTYPE html>"))
+
+
+def section(page, name):
+    return page.find(f".//section[@id='{name}']")
+
+
+def text_of(element):
+    return re.sub(r"\s+", " ", "".join(element.itertext()))
+
+
+def labels(element):
+    svgs = element.findall(".//{http://www.w3.org/2000/svg}svg")
+    return [svg.attrib["aria-label"] for svg in svgs]
+
+
+def test_page_has_every_section_with_pictures(page):
+    found = [s.attrib["id"] for s in page.findall(".//main/section")]
+    assert found == SECTIONS  # and no notes
+    for name in SECTIONS:
+        assert labels(section(page, name)), name
+    assert text_of(page.find(".//h1")) == "A <report>"
+    assert "5 runs, 5 of them scored" in text_of(page.find(".//header"))
+
+
+def test_page_loads_nothing_from_elsewhere(report):
+    text = (report / "report.html").read_text(encoding="utf-8")
+    without_names = re.sub(r'xmlns(:\w+)?="[^"]*"', "", text)
+    assert "http://" not in without_names and "https://" not in without_names
+    sources = re.findall(r'(?:src|href)="([^"]*)"', without_names)
+    assert sources and all(s.startswith(("data:", "#")) for s in sources)
+
+
+def test_ids_of_the_page_are_unique_and_headings_in_order(page):
+    ids = [e.attrib["id"] for e in page.iter() if "id" in e.attrib]
+    assert len(ids) == len(set(ids))
+    levels = [int(e.tag[1]) for e in page.iter() if re.fullmatch(r"h\d", str(e.tag))]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(b <= a + 1 for a, b in zip(levels, levels[1:]))
+
+
+def test_costs_name_the_pareto_front(page):
+    # WER of the teacher 0 %, distilled 8.3 %, without 33.3 % at the same cost
+    captions = [text_of(c) for c in section(page, "cost").findall(".//figcaption")]
+    front = "On the Pareto front: small (RKD, then SKD); big (Teacher)."
+    assert [c.endswith(front) for c in captions] == [True, True]
+
+
+def test_methods_tell_mean_wer_and_frame_weights(page):
+    (label,) = labels(section(page, "methods"))
+    # 3 and 1 wrong words of 6; 1 and 0 of 6
+    assert "small, No distillation: 33.33 %" in label
+    assert "small, RKD, then SKD: 8.33 %" in label
+    assert "weights of the RKD stages here: peak." in text_of(section(page, "methods"))
+
+
+def test_curves_of_both_stages_are_joined(page):
+    rows = [text_of(r) for r in section(page, "training").findall(".//tbody/tr")]
+    # one stage of 3 epochs; two of RKD and three
+    assert [re.sub(r" ?<.*?> ?", " ", row) for row in rows] == [
+        "No distillation-31.251.25-",
+        "RKD, then SKD251.251.250.25",
+    ]
+    assert "three digits behind the point" in text_of(section(page, "training"))
+    titles = [label.split(" of ")[0] for label in labels(section(page, "training"))]
+    assert titles == ["loss", "loss_ctc", "loss_rkd"]
+
+
+def test_an_utterance_is_shown_and_played(page):
+    shown = section(page, "utterances")
+    (audio,) = shown.findall(".//audio")
+    assert audio.attrib["src"].startswith("data:audio/flac;base64,")
+    assert text_of(shown.find(".//h3")) == "u1"
+    picture = text_of(shown.find(".//{http://www.w3.org/2000/svg}svg"))
+    for words in ("teacher", "small: No distillation", "small: RKD, then SKD"):
+        assert words in picture
+    assert "frame weights of RKD: peak" in picture
+    assert "reference, aligned on" in picture
+
+
+def test_offsets_count_the_tokens_in_common(page):
+    rows = section(page, "offsets").findall(".//tbody/tr")
+    cells = [[text_of(cell) for cell in row] for row in rows]
+    assert [row[:2] for row in cells] == [
+        ["small", "No distillation"],
+        ["small", "RKD, then SKD"],
+    ]
+    assert all(int(row[3]) <= int(row[2]) for row in cells)
+
+
+def test_confusions_are_summed_over_seeds(page):
+    words = section(page, "words")
+    rows = words.findall(".//tbody/tr")
+    assert [[text_of(cell) for cell in row] for row in rows] == [
+        ["A", "C", "3", "0", "-3"],
+        ["B", "D", "1", "0", "-1"],
+        ["A", "D", "0", "1", "+1"],
+    ]
+    assert "seeds 1, 2: 4 substitutions before, 1 after" in text_of(words)
+
+
+def test_pictures_lie_beside_the_page(report):
+    names = {path.stem for path in (report / "pictures").iterdir()}
+    for stem in names:
+        assert (report / "pictures" / f"{stem}.svg").stat().st_size
+        assert (report / "pictures" / f"{stem}.png").stat().st_size
+    assert {"wer_parameters_data", "utterance_u1", "curve_small_loss_rkd"} <= names
+
+
+def test_an_empty_expdir_makes_a_page_that_says_so(tmp_path, capsys):
+    (tmp_path / "exp").mkdir()
+    words = ["--expdir", tmp_path / "exp", "--out", tmp_path / "out"]
+    main([str(word) for word in words])
+    text = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    root = ET.fromstring(text.removeprefix("<!DOCTYPE html>"))
+    assert "There are no runs in this experiment directory yet." in text_of(root)
+    for name in SECTIONS:
+        assert len(section(root, name)) == 2, name  # a heading and a sentence
+    assert "Wrote" in capsys.readouterr().out
+
+
+def fails(capsys, *words):
+    with pytest.raises(SystemExit) as stop:
+        main([str(word) for word in words])
+    assert stop.value.code == 1
+    return capsys.readouterr().err
+
+
+def test_what_is_no_report_is_not_replaced(recipe, tmp_path, capsys):
+    (tmp_path / "precious").touch()
+    error = fails(capsys, "--expdir", recipe / "exp", "--out", tmp_path)
+    assert "holds no report.html, so it is not replaced" in error
+    assert (tmp_path / "precious").exists()
+
+
+@pytest.mark.parametrize(
+    "option, value, expected",
+    [
+        ("--students", "huge", "expected of: small"),
+        ("--test_sets", "nowhere", "expected of: data"),
+        ("--speech_set", "nowhere", "expected of: data"),
+        ("--inference", "beam", "expected of: ctc_greedy"),
+        ("--utterances", "nobody", "ids such as u0 u1 u2, or a number"),
+    ],
+)
+def test_an_unknown_name_lists_the_known(
+    recipe, tmp_path, capsys, option, value, expected
+):
+    words = ["--expdir", recipe / "exp", "--datadir", recipe / "data"]
+    error = fails(capsys, *words, "--out", tmp_path / "out", option, value)
+    assert expected in error and option in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_cannot_be_loaded_is_noted(recipe, tmp_path):
+    exp = tmp_path / "exp"
+    shutil.copytree(recipe / "exp", exp)
+    torch.save({}, exp / "small_none_seed1/export/model.pth")
+    words = ["--expdir", exp, "--datadir", recipe / "data", "--out", tmp_path / "out"]
+    main([str(word) for word in (*words, "--spike_utterances", "1")])
+    text = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    root = ET.fromstring(text.removeprefix("<!DOCTYPE html>"))
+    assert "small_none_seed1 cannot be heard" in text_of(section(root, "notes"))
+    assert labels(section(root, "utterances"))
+
+
+PROBE = """<!DOCTYPE html><html><body>
+<iframe id="f" src="report.html" style="width:360px;height:800px;border:0"></iframe>
+<pre id="found"></pre><script>
+f.onload = () => {
+  const page = f.contentDocument, root = page.documentElement;
+  const boxes = [...page.querySelectorAll("svg")].map(s => s.getBoundingClientRect());
+  found.textContent = JSON.stringify({
+    width: root.clientWidth, content: root.scrollWidth, pictures: boxes.length,
+    empty: boxes.filter(b => b.width < 100 || b.height < 50).length,
+    wide: boxes.filter(b => b.right > 360).length,
+    audio: page.querySelectorAll("audio").length});
+};
+</script></body></html>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+def test_a_narrow_browser_shows_all_pictures_without_errors(report, page, tmp_path):
+    shutil.copy(report / "report.html", tmp_path)
+    (tmp_path / "probe.html").write_text(PROBE)
+    command = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu"]
+    command += ["--allow-file-access-from-files", "--enable-logging=stderr"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=5000"]
+    command += ["--dump-dom", f"file://{tmp_path / 'probe.html'}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    found = json.loads(re.search(r'<pre id="found">(.*?)</pre>', done.stdout)[1])
+    assert found["content"] == found["width"] <= 360, "the page scrolls sideways"
+    assert found["pictures"] == len(labels(page)) > 5
+    assert (found["empty"], found["wide"], found["audio"]) == (0, 0, 1)
+    assert "CONSOLE" not in done.stderr, done.stderr

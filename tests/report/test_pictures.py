@@ -1,0 +1,59 @@
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from espnet_tutornet.report.pictures import Album, choose_styles
+
+
+def draw(figure, values):
+    figure.subplots().plot(values, label="line")
+
+
+@pytest.fixture
+def album(tmp_path):
+    return Album(tmp_path / "pictures")
+
+
+def test_a_picture_is_two_files_and_an_element(album, tmp_path):
+    picture = album.add("a/b c", 'says "<b>"', 2.0, draw, [1, 2])
+    files = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert files == ["a_b_c.png", "a_b_c.svg"]
+    root = ET.fromstring(picture.svg)
+    assert root.attrib["aria-label"] == 'says "<b>"' and root.attrib["role"] == "img"
+    assert root.attrib["viewBox"].split()[2] == "360"
+    assert "width" not in root.attrib and "height" not in root.attrib
+
+
+def test_ids_of_pictures_differ_and_lead_somewhere(album):
+    texts = [album.add(name, name, 2.0, draw, [1, 2]).svg for name in ("a", "b")]
+    ids = [set(re.findall(r'\bid="([^"]+)"', text)) for text in texts]
+    assert ids[0] and not ids[0] & ids[1]
+    for text, known in zip(texts, ids):
+        used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', text))
+        assert used and used <= known
+
+
+def test_the_same_picture_twice_is_the_same_file(tmp_path):
+    for name in ("one", "two"):
+        Album(tmp_path / name).add("a", "a", 2.0, draw, [1, 3])
+    for name in ("a.svg", "a.png"):
+        assert (tmp_path / "one" / name).read_bytes() == (
+            tmp_path / "two" / name
+        ).read_bytes()
+    text = (tmp_path / "one/a.svg").read_text()
+    assert "<metadata>" not in text and ">line<" not in text
+
+
+def test_every_label_has_its_own_style():
+    labels = [
+        ("none", "No"),
+        ("skd", "S"),
+        ("skd", "S (x)"),
+        ("new", "N"),
+        ("skd", "S"),
+    ]
+    styles = choose_styles(labels)
+    assert list(styles) == ["No", "S", "S (x)", "N"]
+    assert len(set(styles.values())) == 4
+    assert styles["S"] == choose_styles([("skd", "other")])["other"]

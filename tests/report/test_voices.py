@@ -1,0 +1,104 @@
+import base64
+import io
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import yaml
+
+from espnet_tutornet.report.voices import (
+    Said,
+    Voice,
+    embed_audio,
+    find_files,
+    log_mel,
+    read_audio,
+    read_set,
+    weigh_frames,
+)
+
+
+@pytest.fixture(scope="module")
+def voice(teacher_files):
+    return Voice(*teacher_files)
+
+
+def test_a_voice_says_log_probabilities_every_40_ms(voice, wav_data):
+    wave, fs = read_audio(wav_data / "u1.wav")
+    said = voice.say(wave, fs)
+    assert said.log_probs.shape[1] == len(voice.token_list) == 7
+    assert np.exp(said.log_probs).sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+    assert said.shift == 40.0  # four frames of 10 ms
+    assert said.hidden.shape == (len(said.log_probs), 12)
+
+
+def test_a_voice_refuses_another_rate(voice):
+    with pytest.raises(ValueError, match="trained at 16000 Hz, got audio at 8000 Hz"):
+        voice.say(np.zeros(8000, dtype=np.float32), 8000)
+
+
+def test_transcripts_are_spelt_in_tokens(voice, monkeypatch):
+    monkeypatch.setattr(voice.config, "token_type", "char")
+    # A, the space and X are not known, B
+    assert voice.token_ids("A XB") == [2, 1, 1, 3]
+
+
+def test_frame_weights_are_those_of_the_term():
+    log_probs = np.log([[0.9, 0.1], [0.4, 0.6]]).astype(np.float32)
+    said = Said(log_probs, torch.zeros(2, 3), 20.0)
+    assert weigh_frames(said, {}, 0) == pytest.approx([0.2857, 1.7143], abs=1e-4)
+    assert weigh_frames(said, {"frame_weights": "none"}, 0).tolist() == [1.0, 1.0]
+    conf = {"frame_weights": "mask", "frame_weights_conf": {"dilation": 0}}
+    assert weigh_frames(said, conf, 0).tolist() == [0.0, 2.0]
+
+
+def test_files_of_a_run_are_its_export_or_its_average(tmp_path):
+    assert find_files(tmp_path) is None
+    conf = {"best_model_criterion": [["valid", "loss_ctc", "min"]]}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(conf))
+    assert find_files(tmp_path) is None
+    (tmp_path / "model.pth").touch()
+    (tmp_path / "valid.loss_ctc.ave.pth").touch()
+    assert find_files(tmp_path)[1].name == "valid.loss_ctc.ave.pth"
+    (tmp_path / "export").mkdir()
+    for name in ("config.yaml", "model.pth"):
+        (tmp_path / "export" / name).touch()
+    assert find_files(tmp_path)[1] == tmp_path / "export/model.pth"
+
+
+def test_embedded_audio_is_the_audio(tmp_path):
+    wave = np.sin(np.arange(800) / 9).astype(np.float32) / 2
+    source = embed_audio(wave, 8000)
+    head, data = source.split(",")
+    assert head == "data:audio/flac;base64"
+    heard, fs = soundfile.read(io.BytesIO(base64.b64decode(data)), dtype="float32")
+    assert fs == 8000 and heard == pytest.approx(wave, abs=2**-15)
+
+
+def test_log_mel_is_loudest_where_the_sound_is():
+    wave = np.zeros(8000, dtype=np.float32)
+    wave[4000:] = np.sin(2 * np.pi * 1000 * np.arange(4000) / 8000)
+    energies, shift = log_mel(wave, 8000)
+    assert energies.shape[0] == 40 and shift == 0.01
+    assert energies[:, 80].max() > energies[:, 20].max() + 60
+
+
+def test_a_set_may_have_no_transcripts(tmp_path):
+    (tmp_path / "wav.scp").write_text("a a.wav\nb b.wav\n")
+    assert read_set(tmp_path) == {"a": ("a.wav", ""), "b": ("b.wav", "")}
+    (tmp_path / "text").write_text("a ONE TWO\nb SIX\n")
+    assert read_set(tmp_path)["a"] == ("a.wav", "ONE TWO")
+    with pytest.raises(FileNotFoundError, match="wav.scp"):
+        read_set(tmp_path / "nowhere")
+
+
+def test_a_voice_reports_the_layer_of_the_term(teacher_files):
+    wave = np.random.default_rng(0).normal(size=8000).astype(np.float32)
+    last, inner = (
+        Voice(*teacher_files, layer=name).say(wave, 16000)
+        for name in ("last", "encoders.0")
+    )
+    assert inner.hidden.shape == last.hidden.shape
+    assert not torch.allclose(inner.hidden, last.hidden)
+    assert np.array_equal(inner.log_probs, last.log_probs)
