@@ -1,13 +1,11 @@
 """Training curves of a run, from ESPnet's checkpoint or its log."""
 
-import datetime
 import math
-import pickle
 import re
 from pathlib import Path
 from typing import Dict, List, Tuple
 
-import numpy as np
+from espnet_tutornet.report.checkpoint import load_statistics
 
 # mode ("train", "valid") -> logged key -> epoch -> value
 Curves = Dict[str, Dict[str, Dict[int, float]]]
@@ -20,8 +18,8 @@ VALUE = re.compile(r"(\w+)=([-+.\w]+)")
 def read_curves(rundir: Path) -> Tuple[Curves, str]:
     """Read the loss terms of every epoch.
 
-    The numbers of ``checkpoint.pth`` are exact; where it is gone or cannot be read
-    safely, those of ``train.log`` have three digits behind the point.
+    The numbers of ``checkpoint.pth`` are exact; where it is gone or damaged, those of
+    ``train.log`` have three digits behind the point.
 
     Args:
         rundir: directory of a training.
@@ -33,7 +31,7 @@ def read_curves(rundir: Path) -> Tuple[Curves, str]:
     checkpoint, log = rundir / "checkpoint.pth", rundir / "train.log"
     if checkpoint.is_file():
         try:
-            return _select(load_reporter(checkpoint)), checkpoint.name
+            return _select(load_statistics(checkpoint)), checkpoint.name
         except ValueError:
             pass  # the log says the same, less exactly
     if log.is_file():
@@ -41,37 +39,6 @@ def read_curves(rundir: Path) -> Tuple[Curves, str]:
         if curves:
             return curves, log.name
     return {}, ""
-
-
-def load_reporter(checkpoint: Path) -> Dict[int, Dict[str, Dict]]:
-    """Read the statistics of ESPnet's ``checkpoint.pth``, executing nothing in it.
-
-    Its tensors stay on the disk.
-
-    Returns:
-        Epoch -> mode -> key -> value.
-
-    Raises:
-        ValueError: it is damaged, holds other classes than numbers, or no statistics.
-    """
-    import torch  # a second and 150 MB, for who needs it
-
-    floats = [type(np.dtype(name)) for name in ("float64", "float32", "int64", "bool")]
-    scalars = [np._core.multiarray.scalar, np.dtype, *floats, datetime.timedelta]
-    try:
-        with torch.serialization.safe_globals(scalars):
-            states = torch.load(
-                checkpoint, map_location="cpu", weights_only=True, mmap=True
-            )
-        return states["reporter"]["stats"]
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-    except (KeyError, TypeError):
-        reason = "no reporter in it"
-    raise ValueError(
-        f"{checkpoint}: expected the checkpoint of an ESPnet training, got: {reason}. "
-        "Train the run anew."
-    ) from None
 
 
 def parse_log(text: str) -> Curves:
@@ -110,7 +77,8 @@ def _select(stats: Dict[int, Dict[str, Dict]]) -> Curves:
     for epoch in sorted(stats):
         for mode in MODES:
             for key, value in stats[epoch].get(mode, {}).items():
-                if is_loss(key) and math.isfinite(value):
+                number = isinstance(value, (int, float)) and math.isfinite(value)
+                if is_loss(key) and number:
                     lines = curves.setdefault(mode, {}).setdefault(key, {})
                     lines[epoch] = float(value)
     return curves
