@@ -110,8 +110,8 @@ def main() -> None:
         pictures = len(list((out / "pictures").glob("*.svg")))
     peak = re.search(r"VmHWM:\s*(\d+) kB", done.stdout)[1]
     print(
-        f"{runs} runs: {seconds:.1f} s, {int(peak) / 1024:.0f} MB, page of {size:.1f} MB "
-        f"with {pictures} pictures"
+        f"{runs} runs: {seconds:.1f} s, {int(peak) / 1024:.0f} MB, "
+        f"page of {size:.1f} MB with {pictures} pictures"
     )
 
 

@@ -7,6 +7,7 @@ from typing import List
 from espnet_tutornet.bin.command import exit_on_error
 from espnet_tutornet.recipe.data_dir import check_replaceable
 from espnet_tutornet.recipe.files import atomic_dir
+from espnet_tutornet.report.choir import gather_choir
 from espnet_tutornet.report.experiments import (
     common_inference,
     find_experiments,
@@ -17,12 +18,9 @@ from espnet_tutornet.report.pictures import Album
 from espnet_tutornet.report.points import gather_points
 from espnet_tutornet.report.setting import Setting
 from espnet_tutornet.report.show_curves import show_curves
+from espnet_tutornet.report.show_offsets import show_offsets
 from espnet_tutornet.report.show_scores import show_costs, show_methods
-from espnet_tutornet.report.show_speech import (
-    gather_choir,
-    show_offsets,
-    show_utterances,
-)
+from espnet_tutornet.report.show_utterances import show_utterances
 from espnet_tutornet.report.show_words import show_words
 
 PAGE = "report.html"

@@ -1,7 +1,7 @@
 """Draw scores, training curves and confusions."""
 
 from statistics import mean
-from typing import List, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
@@ -12,7 +12,8 @@ from espnet_tutornet.report.curves import Curves
 from espnet_tutornet.report.pictures import METHOD_STYLES, choose_styles
 from espnet_tutornet.report.points import Point, pareto_front
 
-MAX_NAMES = 8  # of students beside their points
+MAX_NAMES = 8  # of students above their points
+NAME_WIDTH = 0.35  # share of the axis that a name may take
 LINES = {"valid": "-", "train": ":"}
 
 
@@ -36,40 +37,59 @@ def draw_costs(figure: Figure, points: Sequence[Point], test_set: str, cost: str
         drawstyle="steps-post",
         label="Pareto front",
     )
+    beside = _set_beside(points, [x for x, _ in places])
     for label, (color, marker) in styles.items():
         chosen = [n for n, p in enumerate(points) if p.label == label]
-        xs, ys = zip(*(places[n] for n in chosen))
+        ys = [places[n][1] for n in chosen]
         ranges = [points[n].wer[test_set] for n in chosen]
         below = [y - min(values) for y, values in zip(ys, ranges)]
         above = [max(values) - y for y, values in zip(ys, ranges)]
         size = 9 if marker == "*" else 6
-        bars = {"capsize": 2, "elinewidth": 1, "markersize": size, "alpha": 0.9}
-        axes.errorbar(
-            xs, ys, (below, above), fmt=marker, color=color, label=label, **bars
-        )
-    _name_students(axes, points, places)
+        style = {"fmt": marker, "color": color, "markersize": size, "label": label}
+        xs = [beside[n] for n in chosen]
+        axes.errorbar(xs, ys, (below, above), capsize=2, elinewidth=1, **style)
+    tops = [(p.student, x, max(p.wer[test_set])) for p, (x, _) in zip(points, places)]
     _count_axis(axes, cost)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.2 * max(top for *_, top in tops) or 1.0)
+    _name_students(axes, tops)
     axes.set_ylabel(f"WER {test_set} (%)")
     figure.legend(loc="outside lower center", ncols=2)
 
 
-def _name_students(axes, points: Sequence[Point], places) -> None:
-    """Write the name of each student once, under its best point."""
-    best = {}
-    for point, place in zip(points, places):
-        if point.student not in best or place[1] < best[point.student][1]:
-            best[point.student] = place
-    for name, place in list(best.items())[:MAX_NAMES]:
+def _set_beside(points: Sequence[Point], xs: Sequence[float]) -> List[float]:
+    """Part points of one student at one place, which would hide each other."""
+    step = (4 * max(xs) / min(xs)) ** 0.02
+    moved = list(xs)
+    for student in {p.student for p in points}:
+        ours = [n for n, p in enumerate(points) if p.student == student]
+        if max(xs[n] for n in ours) > 1.02 * min(xs[n] for n in ours):
+            continue
+        for place, n in enumerate(ours):
+            moved[n] = xs[n] * step ** (place - (len(ours) - 1) / 2)
+    return moved
+
+
+def _name_students(axes, tops: Sequence[Tuple[str, float, float]]) -> None:
+    """Write each name once, above its points, away from the name on its left."""
+    highest: Dict[str, Tuple[float, float]] = {}
+    for name, x, top in tops:
+        first, known = highest.get(name, (x, 0.0))
+        highest[name] = first, max(known, top)
+    low, high = axes.get_xlim()
+    last, level = 0.0, 0
+    ordered = sorted(highest.items(), key=lambda item: item[1])
+    for name, (x, top) in ordered[:MAX_NAMES]:
+        near = last and x / last < (high / low) ** NAME_WIDTH
+        level = (level + 1) % 3 if near else 0
         axes.annotate(
             name,
-            place,
-            xytext=(0, -7),
+            (x, top),
+            xytext=(0, 4 + 9 * level),
             textcoords="offset points",
             ha="center",
-            va="top",
             fontsize=7,
         )
+        last = x
 
 
 def _count_axis(axes, cost: str) -> None:

@@ -22,14 +22,13 @@ def show_costs(setting: Setting, album: Album) -> Section:
     section.say(
         "Word error rate (WER), in percent: the mean over seeds, with the range from "
         "the best to the worst seed as a bar. The dashed line joins the models that "
-        f"no other beats in both respects (Pareto front).{setting.left_out()}"
+        "no other beats in both respects (Pareto front). Models of one size stand "
+        f"side by side.{setting.left_out()}"
     )
     figures = []
     for test_set in setting.test_sets:
         for cost, words in COSTS.items():
-            points = [
-                p for p in setting.drawn(test_set) if getattr(p, cost) is not None
-            ]
+            points = [p for p in setting.drawn(test_set) if getattr(p, cost)]
             if not points:
                 section.say(f"No run scored on {test_set} has a measured {words}.")
                 continue
@@ -49,13 +48,17 @@ def show_costs(setting: Setting, album: Album) -> Section:
             )
             figures.append(Figure(picture, caption))
     section.blocks.append(Figures(figures))
+    section.blocks.append(_table(setting))
+    return section
+
+
+def _table(setting: Setting) -> Table:
     runs = [run for e in setting.experiments for run in e.scores.values()]
     header, rows = summarise([r for r in runs if r.inference == setting.inference])
     caption = (
         f"All runs decoded with {setting.inference}: mean ± standard deviation (range)"
     )
-    section.blocks.append(Table(caption, header, rows))
-    return section
+    return Table(caption, header, rows)
 
 
 def _join(names) -> str:

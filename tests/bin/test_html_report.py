@@ -245,6 +245,19 @@ def test_a_model_that_cannot_be_loaded_is_noted(recipe, tmp_path):
     assert labels(section(root, "utterances"))
 
 
+def test_audio_that_is_gone_leaves_the_rest_of_the_page(recipe, tmp_path):
+    data = tmp_path / "data/data"
+    data.mkdir(parents=True)
+    shutil.copy(recipe / "data/data/text", data)
+    (data / "wav.scp").write_text("u0 gone.wav\n")
+    words = ["--expdir", recipe / "exp", "--datadir", data.parent]
+    main([str(word) for word in (*words, "--out", tmp_path / "out")])
+    text = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    root = ET.fromstring(text.removeprefix("<!DOCTYPE html>"))
+    assert "data cannot be heard" in text_of(section(root, "notes"))
+    assert not labels(section(root, "utterances")) and labels(section(root, "words"))
+
+
 PROBE = """<!DOCTYPE html><html><body>
 <iframe id="f" src="report.html" style="width:360px;height:800px;border:0"></iframe>
 <pre id="found"></pre><script>

@@ -1,0 +1,102 @@
+"""The models that listen to a set: the teacher, and a student of each method."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
+
+from espnet_tutornet.report.experiments import Experiment, rkd_term
+from espnet_tutornet.report.setting import Setting
+
+if TYPE_CHECKING:
+    from espnet_tutornet.report.voices import Voice
+
+Key = Tuple[str, str, str]  # student, method, label
+
+
+@dataclass
+class Choir:
+    """The models that listen: teacher first, by student and method.
+
+    Attributes:
+        teacher: of the students.
+        students: trained models by student, method and label.
+        term: arguments of the RKD term, {} where none was used.
+        audio: utterance id -> path and transcript.
+    """
+
+    teacher: "Voice"
+    students: Dict[Key, "Voice"]
+    term: Dict
+    audio: Dict[str, Tuple[str, str]]
+
+
+def gather_choir(setting: Setting) -> Optional[Choir]:
+    """Load the teacher and the first seed of every method; None where one lacks.
+
+    What cannot be loaded is noted and left out.
+    """
+    directory = setting.datadir / setting.speech_set
+    experiment = _teacher(setting)
+    if (
+        experiment is None
+        or not setting.speech_set
+        or not (directory / "wav.scp").is_file()
+    ):
+        return None
+    from espnet_tutornet.report import voices  # loads ESPnet, for who needs it
+
+    first = next((e.first_stage for e in setting.experiments if e.first_stage), None)
+    term = rkd_term(first) if first else {}
+    layer = term.get("teacher_layer", "last")
+    teacher = _load(voices, setting, experiment, layer)
+    students: Dict[Key, "Voice"] = {}
+    for point in setting.points:
+        if point.student in setting.students and teacher is not None:
+            voice = _load(voices, setting, point.experiments[0])
+            if voice is not None:
+                students[point.student, point.method, point.label] = voice
+    audio = voices.read_set(directory)
+    if not students or not _hears(voices, setting, teacher, audio):
+        return None
+    return Choir(teacher, students, term, audio)
+
+
+def _teacher(setting: Setting) -> Optional[Experiment]:
+    """Choose the teacher of the first student to draw, or else the first."""
+    drawn = (e for e in setting.experiments if e.student in setting.students)
+    name = next((e.teacher for e in drawn), "")
+    teachers = [e for e in setting.experiments if e.method == "teacher"]
+    named = [e for e in teachers if e.path.name == name]
+    return next(iter(named + teachers), None)
+
+
+def _hears(voices, setting: Setting, teacher: "Voice", audio: Dict) -> bool:
+    """Try the first utterance; note what is wrong with it."""
+    path = next(iter(audio.values()))[0]
+    try:
+        teacher.say(*voices.read_audio(path))
+    except (RuntimeError, ValueError, OSError) as error:
+        setting.notes.append(f"{setting.speech_set} cannot be heard: {error}")
+        return False
+    return True
+
+
+def _load(voices, setting: Setting, experiment: Experiment, layer: str = "last"):
+    files = voices.find_files(experiment.path)
+    if files is None:
+        return None
+    try:
+        return voices.Voice(*files, layer)
+    except (ValueError, FileNotFoundError) as error:
+        setting.notes.append(f"{experiment.path.name} cannot be heard: {error}")
+        return None
+
+
+def spread(items: List[str], number: int) -> List[str]:
+    """Take ``number`` items at equal distances.
+
+    Example:
+        >>> spread(list("abcdefgh"), 3)
+        ['b', 'e', 'g']
+    """
+    number = min(number, len(items))
+    return [items[int((n + 0.5) * len(items) / number)] for n in range(number)]
