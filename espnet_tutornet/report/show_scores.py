@@ -1,9 +1,10 @@
 """Sections on error rates: what they cost, and how methods compare."""
 
+from pathlib import Path
 from statistics import mean
-from typing import List
+from typing import Dict, List
 
-from espnet_tutornet.recipe.results import summarise
+from espnet_tutornet.recipe.results import Run, summarise
 from espnet_tutornet.report.page import Figure, Figures, Section, Table
 from espnet_tutornet.report.pictures import Album
 from espnet_tutornet.report.plots import draw_costs, draw_methods
@@ -48,17 +49,25 @@ def show_costs(setting: Setting, album: Album) -> Section:
             )
             figures.append(Figure(picture, caption))
     section.blocks.append(Figures(figures))
-    section.blocks.append(_table(setting))
+    section.blocks += _tables(setting)
     return section
 
 
-def _table(setting: Setting) -> Table:
-    runs = [run for e in setting.experiments for run in e.scores.values()]
-    header, rows = summarise([r for r in runs if r.inference == setting.inference])
-    caption = (
-        f"All runs decoded with {setting.inference}: mean ± standard deviation (range)"
-    )
-    return Table(caption, header, rows)
+def _tables(setting: Setting) -> List[Table]:
+    """Tabulate the runs of each experiment directory, as RESULTS.md does."""
+    by_folder: Dict[Path, List[Run]] = {}
+    for experiment in setting.experiments:
+        if setting.inference in experiment.scores:
+            run = experiment.scores[setting.inference]
+            by_folder.setdefault(experiment.path.parent, []).append(run)
+    return [
+        Table(
+            f"All runs of {folder.name} decoded with {setting.inference}: mean ± "
+            "standard deviation (range)",
+            *summarise(runs),
+        )
+        for folder, runs in by_folder.items()
+    ]
 
 
 def _join(names) -> str:

@@ -245,6 +245,21 @@ def test_a_model_that_cannot_be_loaded_is_noted(recipe, tmp_path):
     assert labels(section(root, "utterances"))
 
 
+def test_runs_of_two_directories_stay_apart(recipe, tmp_path):
+    other = tmp_path / "exp2"
+    add_run(other, "small_none_seed1", "none", 1, ["A B", "C D", "C D"])
+    words = ["--expdir", recipe / "exp", other, "--datadir", tmp_path / "none"]
+    main([str(word) for word in (*words, "--out", tmp_path / "out")])
+    text = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    root = ET.fromstring(text.removeprefix("<!DOCTYPE html>"))
+    tables = section(root, "cost").findall(".//table")
+    assert [len(table.findall(".//tbody/tr")) for table in tables] == [3, 1]
+    (label,) = labels(section(root, "methods"))
+    # 2 of 3 utterances with both words wrong
+    assert "small, No distillation (exp2): 66.67 %" in label
+    assert "small, No distillation (exp): 33.33 %" in label
+
+
 def test_audio_that_is_gone_leaves_the_rest_of_the_page(recipe, tmp_path):
     data = tmp_path / "data/data"
     data.mkdir(parents=True)
