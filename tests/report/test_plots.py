@@ -1,0 +1,84 @@
+import pytest
+from matplotlib.figure import Figure
+
+from espnet_tutornet.report.confusions import Confusion
+from espnet_tutornet.report.plots import (
+    draw_confusions,
+    draw_costs,
+    draw_curves,
+    draw_methods,
+)
+from espnet_tutornet.report.points import Point
+
+
+def point(student, method, parameters, *wer):
+    return Point(student, method, method, (), {"clean": wer}, parameters, 0.1)
+
+
+POINTS = [
+    point("big", "teacher", 1e6, 4.0),
+    point("small", "none", 1e4, 12.0, 14.0),
+    point("small", "skd", 1e4, 8.0, 9.0),
+]
+
+
+@pytest.fixture
+def figure():
+    return Figure(layout="constrained")
+
+
+def lines_by_label(figure):
+    return {line.get_label(): line for line in figure.axes[0].lines}
+
+
+def test_costs_join_the_front_and_name_each_student_once(figure):
+    draw_costs(figure, POINTS, "clean", "parameters")
+    front = lines_by_label(figure)["Pareto front"]
+    assert front.get_xydata().tolist() == [[1e4, 8.5], [1e6, 4.0]]
+    assert front.get_drawstyle() == "steps-post"
+    names = [text.get_text() for text in figure.axes[0].texts]
+    assert sorted(names) == ["big", "small"]
+    assert figure.axes[0].get_ylim() == (0, pytest.approx(1.2 * 14.0))
+
+
+def test_points_of_one_size_stand_side_by_side(figure):
+    draw_costs(figure, POINTS, "clean", "parameters")
+    drawn = {box.get_label(): box.lines[0] for box in figure.axes[0].containers}
+    xs = {name: line.get_xdata()[0] for name, line in drawn.items()}
+    assert xs["none"] < 1e4 < xs["skd"] < 1.3 * xs["none"]
+    assert xs["none"] * xs["skd"] == pytest.approx(1e8)  # around their place
+    assert xs["teacher"] == 1e6
+    assert drawn["none"].get_ydata().tolist() == [13.0]
+
+
+def test_methods_have_a_ring_a_seed_and_a_bar(figure):
+    draw_methods(figure, POINTS, "clean")
+    lines = figure.axes[0].lines
+    assert list(lines[2].get_xdata()) == [13.0]
+    assert list(lines[3].get_xdata()) == [12.0, 14.0]
+    names = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    assert names == ["big\nteacher", "small\nnone", "skd"]
+
+
+def test_curves_break_between_the_stages(figure):
+    loss = {1: 0.5, 2: 0.4, 3: 90.0, 4: 50.0}
+    curves = {"valid": {"loss": loss}, "train": {"loss": {3: 99.0}}}
+    draw_curves(figure, "loss", [("rkd_skd", "both", curves, 2)])
+    drawn = [line.get_xydata().tolist() for line in figure.axes[0].lines]
+    assert drawn[:2] == [[[1, 0.5], [2, 0.4]], [[3, 90.0], [4, 50.0]]]
+    assert [[3, 99.0]] in drawn
+    assert [[2.5, 0.0], [2.5, 1.0]] in drawn  # the border
+    assert figure.axes[0].get_yscale() == "log"
+
+
+def test_curves_of_like_size_stay_linear(figure):
+    curves = {"valid": {"loss": {1: 3.0, 2: 1.0}}}
+    draw_curves(figure, "loss", [("skd", "s", curves, 0)])
+    assert figure.axes[0].get_yscale() == "linear"
+
+
+def test_confusions_draw_only_the_lists_that_have_some(figure):
+    draw_confusions(figure, [Confusion("A", "B", 5, 2)], [])
+    (axes,) = figure.axes
+    assert [bar.get_width() for bar in axes.patches] == [5, 2]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["A → B"]
