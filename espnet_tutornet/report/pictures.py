@@ -9,8 +9,9 @@ from typing import Callable, Dict, Sequence, Tuple
 import matplotlib
 from matplotlib.figure import Figure
 
-WIDTH = 5.0  # inches: 360 points, so that letters keep their size on a phone
+WIDTH = 4.4  # inches: 317 points, so that letters keep their size on a phone
 PNG_DPI = 150
+LEGEND_LETTERS = 22  # of a label that two columns have room for
 STYLE = {
     "axes.grid": True,
     "axes.axisbelow": True,
@@ -83,6 +84,13 @@ def choose_styles(labels: Sequence[Tuple[str, str]]) -> Dict[str, Tuple[str, str
             spare += 1
         styles[label] = style
     return styles
+
+
+def add_legend(figure: Figure) -> None:
+    """Put the legend of the first axes below, in two columns where they fit."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    columns = 2 if max(map(len, labels), default=0) <= LEGEND_LETTERS else 1
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
 
 
 class Album:

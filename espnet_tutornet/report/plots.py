@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from espnet_tutornet.recipe.card import format_count
 from espnet_tutornet.report.confusions import Confusion
 from espnet_tutornet.report.curves import Curves
-from espnet_tutornet.report.pictures import METHOD_STYLES, choose_styles
+from espnet_tutornet.report.pictures import METHOD_STYLES, add_legend, choose_styles
 from espnet_tutornet.report.points import Point, pareto_front
 
 MAX_NAMES = 8  # of students above their points
@@ -53,7 +53,7 @@ def draw_costs(figure: Figure, points: Sequence[Point], test_set: str, cost: str
     axes.set_ylim(0, 1.2 * max(top for *_, top in tops) or 1.0)
     _name_students(axes, tops)
     axes.set_ylabel(f"WER {test_set} (%)")
-    figure.legend(loc="outside lower center", ncols=2)
+    add_legend(figure)
 
 
 def _set_beside(points: Sequence[Point], xs: Sequence[float]) -> List[float]:
@@ -165,7 +165,7 @@ def draw_curves(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch")
     axes.set_ylabel(term)
-    figure.legend(loc="outside lower center", ncols=2)
+    add_legend(figure)
 
 
 def _split(line, first: int):
@@ -201,5 +201,4 @@ def draw_confusions(
         axes.set_title(f"{title} with distillation")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     grid[-1, 0].set_xlabel("times, over all seeds in common")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    add_legend(figure)

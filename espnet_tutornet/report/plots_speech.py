@@ -7,12 +7,12 @@ from typing import List, Mapping, Sequence, Tuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from espnet_tutornet.report.pictures import METHOD_STYLES, choose_styles
+from espnet_tutornet.report.pictures import METHOD_STYLES, add_legend, choose_styles
 from espnet_tutornet.report.spikes import Spike
 
-PER_ROW = 0.75  # inches of a model's row
+PER_ROW = 0.85  # inches of a model's row
 NAMES = {"<space>": "␣", "▁": "␣"}
-LETTER = 0.018  # width of a letter, as a share of the picture
+LETTER = 0.021  # width of a letter, as a share of the picture
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,14 @@ class UtterancePicture:
     @property
     def height(self) -> float:
         """Return the height of the picture in inches."""
-        bars = (bool(self.reference) + (self.weights is not None)) * 0.55
+        bars = (bool(self.reference) + (self.weights is not None)) * 0.6
         return 1.4 + bars + PER_ROW * len(self.rows)
 
 
 def draw_utterance(figure: Figure, shown: UtterancePicture):
     """Draw spectrogram, reference, frame weights and a row a model."""
     heights = [1.0]
-    heights += [0.35] * bool(shown.reference)
+    heights += [0.5] * bool(shown.reference)
     heights += [0.55] * (shown.weights is not None)
     heights += [PER_ROW] * len(shown.rows)
     grid = figure.subplots(
@@ -110,7 +110,7 @@ def _draw_reference(axes, shown: UtterancePicture) -> None:
         color = "#56B4E9" if index % 2 else "#0072B2"
         axes.axvspan(start, stop, color=color, alpha=0.5, linewidth=0)
     marks = [(token, (start + stop) / 2) for token, start, stop in shown.reference]
-    _write_tokens(axes, marks, (0.3, 0.72), shown.seconds)
+    _write_tokens(axes, marks, (0.18, 0.5, 0.82), shown.seconds)
     axes.set_ylim(0, 1)
     axes.set_yticks([])
     axes.set_title("reference, aligned on the teacher's posteriors", pad=2)
@@ -122,15 +122,15 @@ def _draw_row(axes, row: Row, seconds: float) -> None:
     times = (frames + 0.5) * row.shift
     axes.vlines(times, 0, row.non_blank[frames, tokens], color=color, linewidth=1.2)
     marks = [(s.token, (s.frame + 0.5) * row.shift) for s in row.spikes]
-    _write_tokens(axes, marks, (1.14, 1.42), seconds)
-    axes.set_ylim(0, 1.6)
+    _write_tokens(axes, marks, (1.14, 1.42, 1.7), seconds)
+    axes.set_ylim(0, 1.9)
     axes.set_yticks([0, 1])
     axes.set_title(row.label, pad=2)
 
 
-def _write_tokens(axes, marks, levels: Tuple[float, float], seconds: float) -> None:
-    """Write tokens on the lower level, or the upper, where either has room."""
-    ends = [-1.0, -1.0]  # of what is written on each level, in seconds
+def _write_tokens(axes, marks, levels: Sequence[float], seconds: float) -> None:
+    """Write tokens on the lowest level that has room."""
+    ends = [-1.0] * len(levels)  # of what is written on each level, in seconds
     for token, time in marks:
         token = NAMES.get(token, token)
         need = LETTER * seconds * (0.5 + 0.5 * len(token))
@@ -169,4 +169,4 @@ def draw_offsets(
     axes.set_xlabel("student minus teacher (ms)")
     axes.set_ylabel("share of tokens (%)")
     axes.set_ylim(bottom=0)
-    figure.legend(loc="outside lower center", ncols=1)
+    add_legend(figure)

@@ -15,7 +15,7 @@ from espnet_tutornet.report.spikes import find_spikes, force_align
 if TYPE_CHECKING:
     from espnet_tutornet.report.voices import Said, Voice
 
-MAX_SECONDS = 6.0  # of a picture; the audio is whole
+MAX_SECONDS = 4.0  # of a picture; the audio is whole
 MAX_STUDENTS = 2  # of a picture
 
 

@@ -21,7 +21,7 @@ def test_a_picture_is_two_files_and_an_element(album, tmp_path):
     assert files == ["a_b_c.png", "a_b_c.svg"]
     root = ET.fromstring(picture.svg)
     assert root.attrib["aria-label"] == 'says "<b>"' and root.attrib["role"] == "img"
-    assert root.attrib["viewBox"].split()[2] == "360"
+    assert root.attrib["viewBox"].split()[2] == "316.8"
     assert "width" not in root.attrib and "height" not in root.attrib
 
 

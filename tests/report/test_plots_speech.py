@@ -50,7 +50,7 @@ def test_letters_without_room_are_left_out():
     near = [Spike(token, frame, 1.0) for frame, token in enumerate("ABCD")]
     row = Row("teacher", "teacher", NON_BLANK, near, 0.001)
     figure, _ = draw(rows=[row])
-    assert letters(figure.axes[3]) == ["A", "B"]  # two levels, C and D are too near
+    assert letters(figure.axes[3]) == ["A", "B", "C"]  # three levels, D is too near
     spaces = [Spike("<space>", 1, 1.0), Spike("X", 9, 1.0)]
     figure, _ = draw(rows=[Row("teacher", "teacher", NON_BLANK, spaces, 0.5)])
     assert letters(figure.axes[3]) == ["␣"]  # X is after the end
