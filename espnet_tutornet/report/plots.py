@@ -1,19 +1,23 @@
 """Draw scores, training curves and confusions."""
 
+from math import log
 from statistics import mean
 from typing import Dict, List, Sequence, Tuple
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from espnet_tutornet.recipe.card import format_count
 from espnet_tutornet.report.confusions import Confusion
 from espnet_tutornet.report.curves import Curves
 from espnet_tutornet.report.pictures import METHOD_STYLES, add_legend, choose_styles
 from espnet_tutornet.report.points import Point, pareto_front
+from espnet_tutornet.report.scales import spans, use_log_scale
 
 MAX_NAMES = 8  # of students above their points
-NAME_WIDTH = 0.35  # share of the axis that a name may take
+LETTER = 0.018  # width of a letter of theirs, as a share of the axes
+MAX_SPAN, MAX_LOSS_SPAN = 8, 20  # largest over smallest value of a linear scale
+LABELS = {"parameters": "parameters", "rtf": "real-time factor, one CPU thread"}
 LINES = {"valid": "-", "train": ":"}
 
 
@@ -48,10 +52,15 @@ def draw_costs(figure: Figure, points: Sequence[Point], test_set: str, cost: str
         style = {"fmt": marker, "color": color, "markersize": size, "label": label}
         xs = [beside[n] for n in chosen]
         axes.errorbar(xs, ys, (below, above), capsize=2, elinewidth=1, **style)
-    tops = [(p.student, x, max(p.wer[test_set])) for p, (x, _) in zip(points, places)]
-    _count_axis(axes, cost)
-    axes.set_ylim(0, 1.2 * max(top for *_, top in tops) or 1.0)
-    _name_students(axes, tops)
+    axes.set_xlabel(LABELS[cost])
+    show = format_count if cost == "parameters" else "{:g}".format
+    use_log_scale(axes.xaxis, [x for x, _ in places], 1.7, show)
+    errors = [value for p in points for value in p.wer[test_set]]
+    if spans(errors, MAX_SPAN):
+        use_log_scale(axes.yaxis, errors, 1.2)
+    else:
+        axes.set_ylim(0, 1.1 * max(errors) or 1.0)
+    _name_students(axes, points, [x for x, _ in places])
     axes.set_ylabel(f"WER {test_set} (%)")
     add_legend(figure)
 
@@ -69,40 +78,25 @@ def _set_beside(points: Sequence[Point], xs: Sequence[float]) -> List[float]:
     return moved
 
 
-def _name_students(axes, tops: Sequence[Tuple[str, float, float]]) -> None:
-    """Write each name once, above its points, away from the name on its left."""
-    highest: Dict[str, Tuple[float, float]] = {}
-    for name, x, top in tops:
-        first, known = highest.get(name, (x, 0.0))
-        highest[name] = first, max(known, top)
-    low, high = axes.get_xlim()
-    last, level = 0.0, 0
-    ordered = sorted(highest.items(), key=lambda item: item[1])
-    for name, (x, top) in ordered[:MAX_NAMES]:
-        near = last and x / last < (high / low) ** NAME_WIDTH
-        level = (level + 1) % 3 if near else 0
-        axes.annotate(
-            name,
-            (x, top),
-            xytext=(0, 4 + 9 * level),
-            textcoords="offset points",
-            ha="center",
-            fontsize=7,
-        )
-        last = x
-
-
-def _count_axis(axes, cost: str) -> None:
-    axes.set_xscale("log")
-    axes.margins(x=0.25)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
-    axes.xaxis.set_minor_locator(NullLocator())
-    if cost == "parameters":
-        axes.set_xlabel("parameters")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: format_count(x)))
-    else:
-        axes.set_xlabel("real-time factor, one CPU thread")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+def _name_students(axes, points: Sequence[Point], xs: Sequence[float]) -> None:
+    """Write each name once, above the axes, on the lowest line that has room."""
+    low, high = (log(limit) for limit in axes.get_xlim())
+    shares: Dict[str, List[float]] = {}
+    for point, x in zip(points, xs):
+        shares.setdefault(point.student, []).append((log(x) - low) / (high - low))
+    places = sorted((mean(found), name) for name, found in shares.items())
+    ends: List[float] = []  # of what is written on each line
+    for place, name in places[:MAX_NAMES]:
+        width = LETTER * len(name)
+        left = min(max(place - width / 2, 0.0), max(1.0 - width, 0.0))
+        lines = [n for n, end in enumerate(ends) if left > end]
+        line = lines[0] if lines else len(ends)
+        ends[line : line + 1] = [left + width]
+        style = {"transform": axes.transAxes, "clip_on": False}
+        top = 1.02 + 0.06 * line
+        axes.plot([place] * 2, [0, top], ":", color="#999999", linewidth=0.8, **style)
+        style["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+        axes.text(left, top, name, fontsize=7, va="bottom", **style)
 
 
 def draw_methods(figure: Figure, points: Sequence[Point], test_set: str):
@@ -121,7 +115,11 @@ def draw_methods(figure: Figure, points: Sequence[Point], test_set: str):
             axes.axhline(row - 0.5, color="#999999", linewidth=0.8)
     axes.set_yticks(range(len(points)), names, fontsize=8)
     axes.set_ylim(len(points) - 0.5, -0.5)
-    axes.set_xlim(left=0)
+    errors = [value for p in points for value in p.wer[test_set]]
+    if spans(errors, MAX_SPAN):
+        use_log_scale(axes.xaxis, errors, 1.1)
+    else:
+        axes.set_xlim(left=0)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel(f"WER {test_set} (%)")
 
@@ -157,11 +155,8 @@ def draw_curves(
         axes.plot([], [], "-", color=color, marker=marker, mfc="none", label=label)
         if first:
             axes.axvline(first + 0.5, color="#999999", linewidth=0.8)
-    if min(values) > 0 and max(values) > 20 * min(values):
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-        axes.yaxis.set_minor_locator(NullLocator())
+    if spans(values, MAX_LOSS_SPAN):
+        use_log_scale(axes.yaxis, values, 1.1)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch")
     axes.set_ylabel(term)

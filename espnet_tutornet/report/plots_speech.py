@@ -164,6 +164,7 @@ def draw_offsets(
         middles = (edges[:-1] + edges[1:]) / 2
         shown = f"{label}, median {median(found):+.0f} ms"
         style = {"marker": marker, "markersize": 3.5, "mfc": "none", "label": shown}
+        style["markevery"] = np.flatnonzero(share >= 1.0).tolist()
         axes.plot(middles, share, "-", color=color, drawstyle="steps-mid", **style)
     axes.axvline(0, color="#777777", linewidth=0.8, linestyle="--")
     axes.set_xlabel("student minus teacher (ms)")

@@ -12,7 +12,7 @@ from espnet_tutornet.report.curves import (
 from espnet_tutornet.report.experiments import Experiment
 from espnet_tutornet.report.page import Figure, Figures, Heading, Section, Table
 from espnet_tutornet.report.pictures import Album
-from espnet_tutornet.report.plots import draw_curves
+from espnet_tutornet.report.plots import MAX_LOSS_SPAN, draw_curves
 from espnet_tutornet.report.setting import Setting
 
 MAX_LINES = 8  # methods of a picture
@@ -32,7 +32,7 @@ def show_curves(setting: Setting, album: Album) -> Section:
         "validation set, dotted in training. Where RKD came first, its epochs are "
         "counted before those of the second stage, with a vertical line between; the "
         "total loss is another sum on its other side, and the scale is logarithmic "
-        f"where values span more than a factor of 20.{setting.left_out()}"
+        f"where values span more than a factor of {MAX_LOSS_SPAN}.{setting.left_out()}"
     )
     found = False
     teachers = sorted({p.student for p in setting.points if p.method == "teacher"})

@@ -7,7 +7,7 @@ from typing import Dict, List
 from espnet_tutornet.recipe.results import Run, summarise
 from espnet_tutornet.report.page import Figure, Figures, Section, Table
 from espnet_tutornet.report.pictures import Album
-from espnet_tutornet.report.plots import draw_costs, draw_methods
+from espnet_tutornet.report.plots import MAX_SPAN, draw_costs, draw_methods
 from espnet_tutornet.report.points import pareto_front
 from espnet_tutornet.report.setting import Setting
 
@@ -24,7 +24,8 @@ def show_costs(setting: Setting, album: Album) -> Section:
         "Word error rate (WER), in percent: the mean over seeds, with the range from "
         "the best to the worst seed as a bar. The dashed line joins the models that "
         "no other beats in both respects (Pareto front). Models of one size stand "
-        f"side by side.{setting.left_out()}"
+        "side by side, and the scale is logarithmic where values span more than a "
+        f"factor of {MAX_SPAN}.{setting.left_out()}"
     )
     figures = []
     for test_set in setting.test_sets:

@@ -38,7 +38,20 @@ def test_costs_join_the_front_and_name_each_student_once(figure):
     assert front.get_drawstyle() == "steps-post"
     names = [text.get_text() for text in figure.axes[0].texts]
     assert sorted(names) == ["big", "small"]
-    assert figure.axes[0].get_ylim() == (0, pytest.approx(1.2 * 14.0))
+    assert figure.axes[0].get_ylim() == (0, pytest.approx(1.1 * 14.0))
+
+
+def test_costs_far_apart_are_on_a_logarithmic_scale(figure):
+    draw_costs(figure, [*POINTS, point("bad", "none", 1e5, 97.0)], "clean", "rtf")
+    assert figure.axes[0].get_yscale() == "log"
+    assert figure.axes[0].get_xlabel().startswith("real-time factor")
+
+
+def test_names_of_close_students_are_on_two_lines(figure):
+    close = [point(f"student_{n}", "none", 1e5 * (1 + n / 9), 9.0) for n in range(2)]
+    draw_costs(figure, close, "clean", "parameters")
+    heights = [text.get_position()[1] for text in figure.axes[0].texts]
+    assert heights == [1.02, 1.08]
 
 
 def test_points_of_one_size_stand_side_by_side(figure):
