@@ -25,6 +25,7 @@ from espnet_tutornet.report.show_words import show_words
 
 PAGE = "report.html"
 DRAWN_STUDENTS, DRAWN_SETS = 3, 4  # unless others are asked for
+MAX_NOTES = 20
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -67,7 +68,8 @@ def main(cmd=None) -> None:
     setting = gather_setting(args)
     with atomic_dir(args.out) as new:
         sections = make_sections(setting, Album(new / "pictures"))
-        page = render_page(args.title, _subtitle(setting), sections, setting.notes)
+        notes = _shorten(setting.notes)
+        page = render_page(args.title, _subtitle(setting), sections, notes)
         (new / PAGE).write_text(page, encoding="utf-8")
     print(f"Wrote {args.out / PAGE} ({len(page) / 1e6:.1f} MB).")
 
@@ -90,8 +92,14 @@ def gather_setting(args: argparse.Namespace) -> Setting:
 
     Raises:
         FileNotFoundError: an ``--expdir`` is missing.
-        ValueError: a student, a set or an inference that no run has.
+        ValueError: a student, a set or an inference that no run has, or a number
+            below 1.
     """
+    for option in ("top", "spike_utterances"):
+        if getattr(args, option) < 1:
+            raise ValueError(
+                f"--{option} must be at least 1, got {vars(args)[option]}."
+            )
     experiments, notes = find_experiments(args.expdir)
     inference = args.inference or common_inference(experiments)
     points = gather_points(experiments, inference)
@@ -131,6 +139,11 @@ def _speech_set(heard, test_sets) -> str:
     """Choose a dev set that has audio, or else a test set."""
     dev = sorted(name for name in heard if name.startswith("dev"))
     return next((n for n in (*dev, *test_sets) if n in heard), "")
+
+
+def _shorten(notes: List[str]) -> List[str]:
+    rest = len(notes) - MAX_NOTES
+    return notes if rest <= 0 else [*notes[:MAX_NOTES], f"And {rest} more."]
 
 
 def _subtitle(setting: Setting) -> str:

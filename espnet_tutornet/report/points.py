@@ -114,7 +114,9 @@ def pareto_front(points: Sequence[Tuple[float, float]]) -> List[int]:
     return front
 
 
-def best_distilled(points: Sequence[Point], student: str, test_set: str):
+def best_distilled(
+    points: Sequence[Point], student: str, test_set: str
+) -> Optional[Point]:
     """Choose the distilled point of a student with the least mean WER.
 
     Without a score the last one counts: methods are ordered from little to much.

@@ -1,7 +1,7 @@
 """Section on words: the confusions that distillation mended and made."""
 
 from collections import Counter
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple, Union
 
 from espnet_tutornet.recipe.scoring import read_text
 from espnet_tutornet.report.confusions import (
@@ -11,7 +11,7 @@ from espnet_tutornet.report.confusions import (
     count_substitutions,
 )
 from espnet_tutornet.report.experiments import Experiment
-from espnet_tutornet.report.page import Figure, Figures, Heading, Section, Table
+from espnet_tutornet.report.page import Figure, Figures, Heading, Section, Table, Text
 from espnet_tutornet.report.pictures import Album
 from espnet_tutornet.report.plots import draw_confusions
 from espnet_tutornet.report.points import Point
@@ -40,8 +40,8 @@ def show_words(setting: Setting, album: Album) -> Section:
         if blocks:
             found = True
             section.blocks.append(Heading(student))
-            section.blocks.append(Figures([figure for figure, _ in blocks]))
-            section.blocks += [table for _, table in blocks]
+            section.blocks.append(Figures([figure for figure, _ in blocks if figure]))
+            section.blocks += [block for _, block in blocks]
     if not found:
         section.blocks.clear()
         section.say(
@@ -77,7 +77,8 @@ def _read(
 
 def _compare(
     setting: Setting, album: Album, baseline: Counts, point: Point
-) -> Optional[Tuple[Figure, Table]]:
+) -> Optional[Tuple[Optional[Figure], Union[Table, Text]]]:
+    """Return a picture and its table, or a sentence; None without a common seed."""
     counts = _count(setting, point)
     seeds = sorted(baseline.keys() & counts.keys())
     if not seeds:
@@ -85,11 +86,11 @@ def _compare(
     before = sum((baseline[seed] for seed in seeds), Counter())
     after = sum((counts[seed] for seed in seeds), Counter())
     fixed, broken = compare_confusions(before, after, setting.top)
-    totals = f"{before.total()} substitutions before, {after.total()} after"
     name = f"{point.student}, {point.label}"
-    caption = f"{name}, {_seeds(seeds)}: {totals}."
+    caption = f"{name}, {_seeds(seeds)}: {before.total()} substitutions before, "
+    caption += f"{after.total()} after."
     if not fixed and not broken:
-        return None
+        return None, Text(f"{caption} No confusion changed.")
     height = 1.3 + 0.24 * (len(fixed) + len(broken))
     picture = album.add(
         f"words_{name}", caption, height, draw_confusions, fixed, broken

@@ -200,6 +200,32 @@ def test_an_empty_expdir_makes_a_page_that_says_so(tmp_path, capsys):
     assert "Wrote" in capsys.readouterr().out
 
 
+def test_distillation_that_changed_no_confusion_says_so(recipe, tmp_path):
+    for method in ("none", "skd"):
+        add_run(tmp_path / "exp", method, method, 1, ["A B", "A C", "A B"])
+    words = ["--expdir", tmp_path / "exp", "--datadir", recipe / "data"]
+    main([str(word) for word in (*words, "--out", tmp_path / "out")])
+    text = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    root = ET.fromstring(text.removeprefix("<!DOCTYPE html>"))
+    said = text_of(section(root, "words"))
+    assert "seed 1: 1 substitutions before, 1 after. No confusion changed." in said
+
+
+def test_many_notes_are_cut_short(tmp_path):
+    for number in range(23):
+        run = add_run(tmp_path / "exp", f"r{number}", "none", number, ["A B"])
+        (run / "measure.json").unlink()
+    words = ["--expdir", tmp_path / "exp", "--out", tmp_path / "out"]
+    main([str(word) for word in words])
+    text = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    root = ET.fromstring(text.removeprefix("<!DOCTYPE html>"))
+    notes = section(root, "notes").findall(".//li")
+    assert len(notes) == 21
+    # 23 without a size, and one set without transcripts
+    assert notes[-1].text == "And 4 more."
+    assert "No run scored on data has a measured" in text_of(section(root, "cost"))
+
+
 def fails(capsys, *words):
     with pytest.raises(SystemExit) as stop:
         main([str(word) for word in words])
@@ -221,6 +247,7 @@ def test_what_is_no_report_is_not_replaced(recipe, tmp_path, capsys):
         ("--test_sets", "nowhere", "expected of: data"),
         ("--speech_set", "nowhere", "expected of: data"),
         ("--inference", "beam", "expected of: ctc_greedy"),
+        ("--top", "0", "at least 1, got 0"),
         ("--utterances", "nobody", "ids such as u0 u1 u2, or a number"),
     ],
 )
