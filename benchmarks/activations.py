@@ -14,8 +14,8 @@ from pathlib import Path
 
 import torch
 import yaml
-from torch._subclasses import FakeTensorMode
 from memory import PeakMemory
+from torch._subclasses import FakeTensorMode
 
 from espnet_tutornet.bin.size_table import build_untrained
 from espnet_tutornet.encoder.jasper import BlockConf, JasperBlock
