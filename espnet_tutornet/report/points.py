@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from espnet_tutornet.recipe.results import METHODS
+from espnet_tutornet.recipe.methods import name_method, rank_method
 from espnet_tutornet.report.experiments import Experiment
 
 
@@ -14,7 +14,7 @@ class Point:
 
     Attributes:
         student: name of the network.
-        method: key of ``METHODS``, or another name.
+        method: as ``run.sh --methods`` takes it, or ``teacher``.
         label: the method in words, and what tells it from its neighbours.
         experiments: one a seed.
         wer: test set -> percent, one a seed that has it, in the order of the seeds.
@@ -45,14 +45,13 @@ def gather_points(experiments: Sequence[Experiment], inference: str) -> List[Poi
 
 
 def _order(experiment: Experiment) -> tuple:
-    known = list(METHODS)
     method = experiment.method
-    rank = known.index(method) if method in known else len(known)
     # Without distillation the teacher plays no part.
     teacher = "" if method in ("teacher", "none") else experiment.teacher
     details = (f"{experiment.total_epochs} epochs", teacher, experiment.config)
     folder = experiment.path.parent.name
-    name = (rank != 0, experiment.student, rank, method)
+    student = (method != "teacher", experiment.student)
+    name = (*student, rank_method(method), method)
     return (*name, *details, experiment.frame_weights, folder)
 
 
@@ -64,7 +63,7 @@ def _point(key, group, groups, inference) -> Point:
         if len({other[place] for other in alike}) > 1 and key[place]
     ]
     first = group[0]
-    name = METHODS.get(first.method, first.method)
+    name = name_method(first.method)
     runs = [e.scores[inference] for e in group if inference in e.scores]
     sets = sorted({test_set for run in runs for test_set in run.scores})
     wer = {name: tuple(_known(run.rate("wer", name) for run in runs)) for name in sets}
