@@ -25,7 +25,9 @@ FLOORS = {
     "report": 4,
     "bin": 5,
 }
-HEAVY_REPORTS = ("voices",)  # what loads models; the rest of the room starts at once
+HEAVY_REPORTS = (
+    "recognition",
+)  # what loads models; the rest of the room starts at once
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

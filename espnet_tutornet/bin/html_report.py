@@ -7,12 +7,12 @@ from typing import List
 from espnet_tutornet.bin.command import exit_on_error
 from espnet_tutornet.recipe.data_dir import check_replaceable
 from espnet_tutornet.recipe.files import atomic_dir
-from espnet_tutornet.report.choir import gather_choir
 from espnet_tutornet.report.experiments import (
     common_inference,
     find_experiments,
     list_students,
 )
+from espnet_tutornet.report.models import load_models
 from espnet_tutornet.report.page import Section, render_page
 from espnet_tutornet.report.pictures import Album
 from espnet_tutornet.report.points import gather_points
@@ -76,13 +76,13 @@ def main(cmd=None) -> None:
 
 def make_sections(setting: Setting, album: Album) -> List[Section]:
     """Draw and describe everything, in the order of the page."""
-    choir = gather_choir(setting)
+    models = load_models(setting)
     return [
         show_costs(setting, album),
         show_methods(setting, album),
         show_curves(setting, album),
-        show_utterances(setting, album, choir),
-        show_offsets(setting, album, choir),
+        show_utterances(setting, album, models),
+        show_offsets(setting, album, models),
         show_words(setting, album),
     ]
 

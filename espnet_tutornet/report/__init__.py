@@ -1,5 +1,5 @@
 """The report page: what runs scored, how they were trained, what they say and when.
 
 Computation (``points``, ``curves``, ``confusions``, ``spikes``) knows neither pictures
-nor the page; ``voices`` alone loads models.
+nor the page; ``recognition`` alone loads models.
 """

@@ -3,7 +3,7 @@
 from statistics import mean, median, stdev
 from typing import TYPE_CHECKING, Dict, List, Optional
 
-from espnet_tutornet.report.choir import Choir, Key, spread
+from espnet_tutornet.report.models import Key, Models, spread
 from espnet_tutornet.report.page import Figure, Figures, Section, Table
 from espnet_tutornet.report.pictures import Album
 from espnet_tutornet.report.plots_speech import draw_offsets
@@ -11,18 +11,18 @@ from espnet_tutornet.report.setting import Setting
 from espnet_tutornet.report.spikes import find_spikes, spike_offsets
 
 if TYPE_CHECKING:
-    from espnet_tutornet.report.voices import Voice
+    from espnet_tutornet.report.recognition import Recogniser
 
 
-def show_offsets(setting: Setting, album: Album, choir: Optional[Choir]) -> Section:
+def show_offsets(setting: Setting, album: Album, models: Optional[Models]) -> Section:
     """Show how much later than the teacher each student says its tokens."""
     section = Section("offsets", "When the student says its tokens")
-    if choir is None:
+    if models is None:
         return section.say(
             "No audio, teacher and exported student were found together, so spikes "
             "cannot be compared."
         )
-    offsets, spoken, shifts, number = _listen(setting, choir)
+    offsets, spoken, shifts, number = _listen(setting, models)
     section.say(
         f"Spikes of the greedy CTC path over {number} utterances of "
         f"{setting.speech_set}, first seed of each method: the time of each token that "
@@ -59,25 +59,28 @@ def _row_of(values: List[float], tokens: int) -> List[str]:
     return [*shown, f"{mean(values):+.1f}", f"{median(values):+.1f}", spread_out]
 
 
-def _listen(setting: Setting, choir: Choir):
+def _listen(setting: Setting, models: Models):
     """Return offsets and teacher's tokens by student and method, shifts, utterances."""
-    from espnet_tutornet.report import voices
+    from espnet_tutornet.report import recognition
 
-    offsets: Dict[Key, List[float]] = {key: [] for key in choir.students}
-    spoken = dict.fromkeys(choir.students, 0)
+    offsets: Dict[Key, List[float]] = {key: [] for key in models.students}
+    spoken = dict.fromkeys(models.students, 0)
     shifts: Dict[str, float] = {}
-    chosen = spread(sorted(choir.audio), setting.spike_utterances)
+    chosen = spread(sorted(models.audio), setting.spike_utterances)
     for utt_id in chosen:
-        wave, fs = voices.read_audio(choir.audio[utt_id][0])
-        theirs, teacher_shift = _spikes(choir.teacher, wave, fs)
-        for key, voice in choir.students.items():
-            ours, shift = _spikes(voice, wave, fs)
+        wave, fs = recognition.read_audio(models.audio[utt_id][0])
+        theirs, teacher_shift = _spikes(models.teacher, wave, fs)
+        for key, recogniser in models.students.items():
+            ours, shift = _spikes(recogniser, wave, fs)
             offsets[key] += spike_offsets(ours, theirs, shift, teacher_shift)
             spoken[key] += len(theirs)
             shifts[key[0]] = shift
     return offsets, spoken, shifts, len(chosen)
 
 
-def _spikes(voice: "Voice", wave, fs):
-    said = voice.say(wave, fs)
-    return find_spikes(said.log_probs, voice.token_list, voice.blank_id), said.shift
+def _spikes(recogniser: "Recogniser", wave, fs):
+    outputs = recogniser.recognise(wave, fs)
+    return (
+        find_spikes(outputs.log_probs, recogniser.token_list, recogniser.blank_id),
+        outputs.shift,
+    )

@@ -7,13 +7,13 @@ from espnet_tutornet.report.experiments import Experiment, rkd_term
 from espnet_tutornet.report.setting import Setting
 
 if TYPE_CHECKING:
-    from espnet_tutornet.report.voices import Voice
+    from espnet_tutornet.report.recognition import Recogniser
 
 Key = Tuple[str, str, str]  # student, method, label
 
 
 @dataclass
-class Choir:
+class Models:
     """The models that listen: teacher first, by student and method.
 
     Attributes:
@@ -23,13 +23,13 @@ class Choir:
         audio: utterance id -> path and transcript.
     """
 
-    teacher: "Voice"
-    students: Dict[Key, "Voice"]
+    teacher: "Recogniser"
+    students: Dict[Key, "Recogniser"]
     term: Dict
     audio: Dict[str, Tuple[str, str]]
 
 
-def gather_choir(setting: Setting) -> Optional[Choir]:
+def load_models(setting: Setting) -> Optional[Models]:
     """Load the teacher and the first seed of every method; None where one lacks.
 
     What cannot be loaded is noted and left out.
@@ -42,22 +42,22 @@ def gather_choir(setting: Setting) -> Optional[Choir]:
         or not (directory / "wav.scp").is_file()
     ):
         return None
-    from espnet_tutornet.report import voices  # loads ESPnet, for who needs it
+    from espnet_tutornet.report import recognition  # loads ESPnet, for who needs it
 
     first = next((e.first_stage for e in setting.experiments if e.first_stage), None)
     term = rkd_term(first) if first else {}
     layer = term.get("teacher_layer", "last")
-    teacher = _load(voices, setting, experiment, layer)
-    students: Dict[Key, "Voice"] = {}
+    teacher = _load(recognition, setting, experiment, layer)
+    students: Dict[Key, "Recogniser"] = {}
     for point in setting.points:
         if point.student in setting.students and teacher is not None:
-            voice = _load(voices, setting, point.experiments[0])
-            if voice is not None:
-                students[point.student, point.method, point.label] = voice
-    audio = voices.read_set(directory)
-    if not students or not _hears(voices, setting, teacher, audio):
+            recogniser = _load(recognition, setting, point.experiments[0])
+            if recogniser is not None:
+                students[point.student, point.method, point.label] = recogniser
+    audio = recognition.read_set(directory)
+    if not students or not _hears(recognition, setting, teacher, audio):
         return None
-    return Choir(teacher, students, term, audio)
+    return Models(teacher, students, term, audio)
 
 
 def _teacher(setting: Setting) -> Optional[Experiment]:
@@ -69,23 +69,23 @@ def _teacher(setting: Setting) -> Optional[Experiment]:
     return next(iter(named + teachers), None)
 
 
-def _hears(voices, setting: Setting, teacher: "Voice", audio: Dict) -> bool:
+def _hears(recognition, setting: Setting, teacher: "Recogniser", audio: Dict) -> bool:
     """Try the first utterance; note what is wrong with it."""
     path = next(iter(audio.values()))[0]
     try:
-        teacher.say(*voices.read_audio(path))
+        teacher.recognise(*recognition.read_audio(path))
     except (RuntimeError, ValueError, OSError) as error:
         setting.notes.append(f"{setting.speech_set} cannot be heard: {error}")
         return False
     return True
 
 
-def _load(voices, setting: Setting, experiment: Experiment, layer: str = "last"):
-    files = voices.find_files(experiment.path)
+def _load(recognition, setting: Setting, experiment: Experiment, layer: str = "last"):
+    files = recognition.find_files(experiment.path)
     if files is None:
         return None
     try:
-        return voices.Voice(*files, layer)
+        return recognition.Recogniser(*files, layer)
     except (ValueError, FileNotFoundError) as error:
         setting.notes.append(f"{experiment.path.name} cannot be heard: {error}")
         return None

@@ -7,9 +7,9 @@ import soundfile
 import torch
 import yaml
 
-from espnet_tutornet.report.voices import (
-    Said,
-    Voice,
+from espnet_tutornet.report.recognition import (
+    Outputs,
+    Recogniser,
     embed_audio,
     find_files,
     log_mel,
@@ -20,37 +20,37 @@ from espnet_tutornet.report.voices import (
 
 
 @pytest.fixture(scope="module")
-def voice(teacher_files):
-    return Voice(*teacher_files)
+def recogniser(teacher_files):
+    return Recogniser(*teacher_files)
 
 
-def test_a_voice_says_log_probabilities_every_40_ms(voice, wav_data):
+def test_a_recogniser_says_log_probabilities_every_40_ms(recogniser, wav_data):
     wave, fs = read_audio(wav_data / "u1.wav")
-    said = voice.say(wave, fs)
-    assert said.log_probs.shape[1] == len(voice.token_list) == 7
-    assert np.exp(said.log_probs).sum(axis=1) == pytest.approx(1.0, abs=1e-5)
-    assert said.shift == 40.0  # four frames of 10 ms
-    assert said.hidden.shape == (len(said.log_probs), 12)
+    outputs = recogniser.recognise(wave, fs)
+    assert outputs.log_probs.shape[1] == len(recogniser.token_list) == 7
+    assert np.exp(outputs.log_probs).sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+    assert outputs.shift == 40.0  # four frames of 10 ms
+    assert outputs.hidden.shape == (len(outputs.log_probs), 12)
 
 
-def test_a_voice_refuses_another_rate(voice):
+def test_a_recogniser_refuses_another_rate(recogniser):
     with pytest.raises(ValueError, match="trained at 16000 Hz, got audio at 8000 Hz"):
-        voice.say(np.zeros(8000, dtype=np.float32), 8000)
+        recogniser.recognise(np.zeros(8000, dtype=np.float32), 8000)
 
 
-def test_transcripts_are_spelt_in_tokens(voice, monkeypatch):
-    monkeypatch.setattr(voice.config, "token_type", "char")
+def test_transcripts_are_spelt_in_tokens(recogniser, monkeypatch):
+    monkeypatch.setattr(recogniser.config, "token_type", "char")
     # A, the space and X are not known, B
-    assert voice.token_ids("A XB") == [2, 1, 1, 3]
+    assert recogniser.token_ids("A XB") == [2, 1, 1, 3]
 
 
 def test_frame_weights_are_those_of_the_term():
     log_probs = np.log([[0.9, 0.1], [0.4, 0.6]]).astype(np.float32)
-    said = Said(log_probs, torch.zeros(2, 3), 20.0)
-    assert weigh_frames(said, {}, 0) == pytest.approx([0.2857, 1.7143], abs=1e-4)
-    assert weigh_frames(said, {"frame_weights": "none"}, 0).tolist() == [1.0, 1.0]
+    outputs = Outputs(log_probs, torch.zeros(2, 3), 20.0)
+    assert weigh_frames(outputs, {}, 0) == pytest.approx([0.2857, 1.7143], abs=1e-4)
+    assert weigh_frames(outputs, {"frame_weights": "none"}, 0).tolist() == [1.0, 1.0]
     conf = {"frame_weights": "mask", "frame_weights_conf": {"dilation": 0}}
-    assert weigh_frames(said, conf, 0).tolist() == [0.0, 2.0]
+    assert weigh_frames(outputs, conf, 0).tolist() == [0.0, 2.0]
 
 
 def test_files_of_a_run_are_its_export_or_its_average(tmp_path):
@@ -93,10 +93,10 @@ def test_a_set_may_have_no_transcripts(tmp_path):
         read_set(tmp_path / "nowhere")
 
 
-def test_a_voice_reports_the_layer_of_the_term(teacher_files):
+def test_a_recogniser_reports_the_layer_of_the_term(teacher_files):
     wave = np.random.default_rng(0).normal(size=8000).astype(np.float32)
     last, inner = (
-        Voice(*teacher_files, layer=name).say(wave, 16000)
+        Recogniser(*teacher_files, layer=name).recognise(wave, 16000)
         for name in ("last", "encoders.0")
     )
     assert inner.hidden.shape == last.hidden.shape

@@ -1,4 +1,4 @@
-"""Load trained models and hear what they say of an utterance."""
+"""Trained models and what they recognise in an utterance."""
 
 import base64
 import io
@@ -22,7 +22,7 @@ from espnet_tutornet.teacher.online import OnlineTeacher
 
 
 @dataclass(frozen=True)
-class Said:
+class Outputs:
     """What a model says of an utterance.
 
     Attributes:
@@ -36,7 +36,7 @@ class Said:
     shift: float
 
 
-class Voice:
+class Recogniser:
     """A trained model, teacher or student, that is asked one utterance at a time.
 
     Args:
@@ -56,7 +56,7 @@ class Voice:
         self.config, self.layer = load_config(config), layer
         self.token_list, self.blank_id = self.model.token_list, self.model.blank_id
 
-    def say(self, wave: np.ndarray, fs: int) -> Said:
+    def recognise(self, wave: np.ndarray, fs: int) -> Outputs:
         """Listen to (S,) samples at ``fs`` Hz.
 
         Raises:
@@ -72,7 +72,7 @@ class Voice:
         with _quiet():
             heard = self.model({"speech": speech, "speech_lengths": lengths})
         log_probs = heard.log_probs[0].float().numpy()
-        return Said(
+        return Outputs(
             log_probs, heard.hidden[self.layer][0], 1000 * heard.frame_shift / fs
         )
 
@@ -94,19 +94,19 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def weigh_frames(said: Said, term: Mapping, blank_id: int) -> np.ndarray:
+def weigh_frames(outputs: Outputs, term: Mapping, blank_id: int) -> np.ndarray:
     """Return the (T,) frame weights that an RKD term gave the teacher's frames.
 
     Args:
-        said: by the teacher.
+        outputs: by the teacher.
         term: arguments of the term, as in ``distill.yaml``.
         blank_id: index of ``<blank>`` in V.
     """
     conf = term.get("frame_weights_conf") or {}
     weights = FrameWeights(term.get("frame_weights", "nonblank"), **conf)
-    padding = torch.zeros(1, len(said.log_probs), dtype=torch.bool)
-    log_probs = torch.from_numpy(said.log_probs)[None]
-    return weights(said.hidden[None], log_probs, padding, blank_id)[0].numpy()
+    padding = torch.zeros(1, len(outputs.log_probs), dtype=torch.bool)
+    log_probs = torch.from_numpy(outputs.log_probs)[None]
+    return weights(outputs.hidden[None], log_probs, padding, blank_id)[0].numpy()
 
 
 def find_files(directory: Path) -> Optional[Tuple[Path, Path]]:
