@@ -110,6 +110,10 @@ class Listener:
             blank_id=teacher.blank_id,
             layers=form_of,
             top_k=min(top_k, len(teacher.token_list)) if self.source.posteriors else 0,
+            frontend={
+                "name": config.get("frontend"),
+                **(config.get("frontend_conf") or {}),
+            },
         )
 
     def listen(self, utt_ids: Sequence[str]) -> TeacherOutputs:

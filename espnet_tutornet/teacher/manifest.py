@@ -52,6 +52,8 @@ class Manifest:
         top_k: posteriors kept a frame; 0: none were kept.
         request: hash of the command and the files that the dump was made from.
         shards: empty until the dump is complete.
+        frontend: name and arguments of the teacher's, for who reads the file; what is
+            compared is the fingerprint, which they are part of.
         format: version of this layout.
     """
 
@@ -64,6 +66,7 @@ class Manifest:
     top_k: int
     request: str = ""
     shards: List[Shard] = field(default_factory=list)
+    frontend: Mapping[str, Any] = field(default_factory=dict)
     format: int = FORMAT
 
     @property

@@ -65,6 +65,7 @@ def test_the_plan_describes_the_teacher(listener, teacher_files, tokens):
     parameters = torch.load(teacher_files[1], weights_only=True)
     config = yaml.safe_load(teacher_files[0].read_text())
     assert plan.fingerprint == fingerprint(config, parameters)
+    assert plan.frontend == {"name": "default", **config["frontend_conf"]}
     assert teacher.model.training is False
 
 
