@@ -25,9 +25,7 @@ FLOORS = {
     "report": 4,
     "bin": 5,
 }
-HEAVY_REPORTS = (
-    "recognition",
-)  # what loads models; the rest of the room starts at once
+HEAVY_REPORTS = ["recognition"]  # loads models; the rest of the room starts at once
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
-from typing import IO, Dict, List, Optional, Sequence, Tuple, Union
+from typing import IO, Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import yaml
 from tabulate import tabulate
@@ -81,14 +81,11 @@ def read_runs(expdir: Union[str, Path]) -> Tuple[List[Run], List[str]]:
     return runs, notes
 
 
-def read_run(path: Path) -> List[Run]:
-    """Read one run directory: a Run for each of its decode_<name>.
-
-    Args:
-        path: its ``run.yaml``.
+def read_info(path: Path) -> Dict[str, Any]:
+    """Read ``run.yaml``: the ``RUN_KEYS``, and the file name of the configuration.
 
     Raises:
-        ValueError: a file does not hold what it should.
+        ValueError: it is no YAML, or a key is missing.
     """
     try:
         info = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -100,6 +97,20 @@ def read_run(path: Path) -> List[Run]:
             f"{path}: expected the keys {RUN_KEYS}, {missing} missing. Train the run "
             "anew or complete the file."
         )
+    known = {key: info[key] for key in RUN_KEYS}
+    return {**known, "config": Path(info.get("config") or "").stem}
+
+
+def read_run(path: Path) -> List[Run]:
+    """Read one run directory: a Run for each of its decode_<name>.
+
+    Args:
+        path: its ``run.yaml``.
+
+    Raises:
+        ValueError: a file does not hold what it should.
+    """
+    info = read_info(path)
     measured = path.with_name("measure.json")
     size = _read_json(measured, SIZE_KEYS) if measured.is_file() else {}
     scores: Dict[str, Dict[str, Dict[str, Counts]]] = {}
@@ -111,8 +122,7 @@ def read_run(path: Path) -> List[Run]:
     return [
         Run(
             path.parent.name,
-            *(info[key] for key in RUN_KEYS),
-            config=Path(info.get("config") or "").stem,
+            **info,
             inference=inference,
             scores=by_set,
             **{key: size.get(key) for key in (*SIZE_KEYS, *MORE_SIZE_KEYS)},

@@ -7,7 +7,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 import yaml
 
-from espnet_tutornet.recipe.results import RUN_KEYS, Run, read_runs
+from espnet_tutornet.recipe.results import Run, read_info, read_runs
 
 
 @dataclass(frozen=True)
@@ -78,23 +78,14 @@ def _scored(expdir: Path) -> Tuple[Dict[str, Dict[str, Run]], List[str]]:
 def _experiment(path: Path, scored: Dict[str, Dict[str, Run]]) -> Experiment:
     directory = path.parent
     scores = scored.get(directory.name, {})
-    if scores:
-        run = next(iter(scores.values()))
-        values = {key: getattr(run, key) for key in (*RUN_KEYS, "config")}
-    else:
-        info = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        missing = [key for key in RUN_KEYS if key not in info]
-        if missing:
-            raise ValueError(
-                f"{path}: expected the keys {RUN_KEYS}, {missing} missing. Train the "
-                "run anew or complete the file."
-            )
-        values = {key: info[key] for key in RUN_KEYS}
-        values["config"] = Path(info.get("config") or "").stem
     first = find_first_stage(directory)
     weights = rkd_term(first).get("frame_weights", "") if first else ""
     return Experiment(
-        directory, **values, first_stage=first, frame_weights=weights, scores=scores
+        directory,
+        **read_info(path),
+        first_stage=first,
+        frame_weights=weights,
+        scores=scores,
     )
 
 

@@ -65,6 +65,8 @@ def test_pairing_sees_what_a_hard_utterance_would_hide():
     """One error less in every utterance, which have between 0 and 50 of them."""
     theirs = np.random.default_rng(4).integers(1, 50, 100)
     assert compare_errors(theirs - 1, theirs, np.full(100, 50)).p_value < 0.01
+    # never nothing: the observed difference counts as one of the resamples
+    assert compare_errors(theirs - 1, theirs, np.full(100, 50)).p_value == 2 / 1001
 
 
 def test_seeds_are_matched_and_summed():
