@@ -1,18 +1,14 @@
 """Change the speed of the training audio offline, as ``sox speed`` does."""
 
-import io
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import List, Sequence, Union
 
 import numpy as np
-import soundfile
 import soxr
-from tqdm import tqdm
 
 from espnet_tutornet.recipe.data_dir import Utterance
-from espnet_tutornet.recipe.files import atomic_write
+from espnet_tutornet.recipe.derive import derive_all, derive_utterance
 
 SLOWEST, FASTEST = 0.5, 2.0
 
@@ -71,22 +67,12 @@ def perturb_utterance(
     Raises:
         ValueError: the audio cannot be read.
     """
-    if float(factor) == 1.0:
+    speed = float(factor)
+    if speed == 1.0:
         return utt
-    utt_id = f"sp{factor}-{utt.utt_id}"
-    path = Path(audio_dir) / f"{utt_id}.flac"
-    if not _is_finished(path, utt, float(factor)):
-        try:
-            samples, fs = soundfile.read(utt.wav, dtype="float32")
-        except soundfile.SoundFileError as error:
-            raise ValueError(f"{utt.wav}: cannot be read ({error}).") from error
-        encoded = io.BytesIO()
-        fast = change_speed(samples, float(factor))
-        soundfile.write(encoded, fast, fs, format="FLAC", subtype="PCM_16")
-        with atomic_write(path, "wb") as f:
-            f.write(encoded.getbuffer())
-    length = soundfile.info(str(path)).frames
-    return Utterance(utt_id, f"sp{factor}-{utt.speaker}", str(path), length, utt.text)
+    change = partial(change_speed, factor=speed)
+    length = utt.num_samples / speed
+    return derive_utterance(utt, f"sp{factor}-", audio_dir, length, change)
 
 
 def perturb_speed(
@@ -106,32 +92,14 @@ def perturb_speed(
     Returns:
         The utterances of all factors.
 
+    Raises:
+        ValueError: audio cannot be read, or ``nj`` is under 1.
+
     Example:
         >>> perturb_speed(utterances, ["0.9", "1.0", "1.1"], "data/train_sp_audio")
     """
-    if nj < 1:
-        raise ValueError(f"nj must be at least 1, got {nj}.")
     perturbed = []
     for factor in factors:
         work = partial(perturb_utterance, factor=factor, audio_dir=audio_dir)
-        # soxr and soundfile let go of the interpreter lock, so threads do.
-        with ThreadPoolExecutor(nj) as pool:
-            done = pool.map(work, utterances)
-            bar = tqdm(done, f"speed {factor}", total=len(utterances), disable=None)
-            try:
-                perturbed += list(bar)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        perturbed += derive_all(work, utterances, f"speed {factor}", nj)
     return perturbed
-
-
-def _is_finished(path: Path, utt: Utterance, factor: float) -> bool:
-    """Whether ``path`` is younger than the original and as long as it must be."""
-    if not path.exists() or path.stat().st_mtime < Path(utt.wav).stat().st_mtime:
-        return False
-    try:
-        length = soundfile.info(str(path)).frames
-    except soundfile.SoundFileError:
-        return False
-    return abs(length - utt.num_samples / factor) <= 1

@@ -14,7 +14,8 @@ TEACHER_FILES = ("teacher", "teacher_config", "teacher_model")  # one that is br
 DATA_OPTIONS = (
     *("corpus", "corpus_dir", "train_set", "valid_set", "test_sets", "fs"),
     *("unlabelled_sets", "num_labelled", "speed_perturb_factors", "token_type", "nbpe"),
-    *("min_wav_duration", "max_wav_duration", *TEACHER_FILES),
+    *("noisy_sets", "noise_db", "min_wav_duration", "max_wav_duration"),
+    *TEACHER_FILES,
 )
 TEACHER_OPTIONS = (
     *("teacher_train_config", "teacher_epochs", "inference_model", "inference_config"),

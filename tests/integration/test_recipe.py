@@ -247,6 +247,16 @@ def test_speed_perturbation_trebles_the_training_set(setup, call, tmp_path):
     assert len((tmp_path / "dump/dev_clean/text").read_text().splitlines()) == 8
 
 
+def test_a_test_set_is_copied_with_noise(setup, call, tmp_path):
+    here = setup.elsewhere(tmp_path, fresh=("data", "dump", "exp"))
+    call(here.command(stop_stage=2, noisy_sets="test_clean"))
+    clean, noisy = (tmp_path / "data" / s for s in ("test_clean", "test_clean_noisy"))
+    assert (noisy / "text").read_text() == (clean / "text").read_text()
+    assert "0_10_db" in (noisy / "wav.scp").read_text()
+    output = call(here.command(noisy_sets="dev_clean", test_sets="test_clean"), 1)
+    assert "--noisy_sets: dev_clean is not one of --test_sets" in output
+
+
 def test_a_teacher_that_is_brought_gives_its_tokens(finished, call, tmp_path):
     here = finished.elsewhere(tmp_path, fresh=("data", "dump", "exp"))
     teacher = finished.exp / "teacher"

@@ -26,6 +26,8 @@ test_sets=
 unlabelled_sets=    # Splits whose audio alone is used: RKD and SKD need no transcripts.
 num_labelled=       # Use the transcripts of so many utterances of train_set; empty: all.
 fs=auto             # Sampling rate in Hz; auto: that of the corpus, all files alike.
+noisy_sets=         # Of test_sets: decode a copy with noise, too, as SET_noisy,
+noise_db="0 10"     # at signal-to-noise ratios drawn from this range.
 speed_perturb_factors=   # For example "0.9 1.0 1.1"; empty: none.
 min_wav_duration=0.1     # Seconds.
 max_wav_duration=20
@@ -121,6 +123,13 @@ if [ -n "${speed_perturb_factors}" ] && runs_stage 2; then
         flag=
         [[ " ${hidden_sets} " != *" ${set} "* ]] || flag=--unlabelled
         "${python}" -m espnet_tutornet.bin.perturb_speed --data_dir "${datadir}/${set}" --out_dir "${datadir}/${set}_sp" --factors "${speed_perturb_factors}" --nj "${nj}" ${flag}
+    done
+fi
+
+if [ -n "${noisy_sets}" ] && runs_stage 2; then
+    log "Stage 2: Noise at ${noise_db} dB: ${datadir}/{${noisy_sets// /,}} -> ${datadir}/*_noisy (about 1000 x real time)"
+    for set in ${noisy_sets}; do
+        "${python}" -m espnet_tutornet.bin.add_noise --data_dir "${datadir}/${set}" --out_dir "${datadir}/${set}_noisy" --noise_db "${noise_db}" --nj "${nj}"
     done
 fi
 

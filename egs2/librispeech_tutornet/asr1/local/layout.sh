@@ -24,6 +24,10 @@ train_sets="${train_set:-${train}}"
 valid_set="${valid_set:-${valid}}"
 test_sets="${test_sets:-${tests}}"
 all_sets=$(printf '%s\n' ${train_sets} ${valid_set} ${test_sets} | awk '!seen[$0]++' | xargs)
+for set in ${noisy_sets}; do
+    [[ " ${test_sets} " == *" ${set} "* ]] || die "--noisy_sets: ${set} is not one of --test_sets, ${test_sets}."
+done
+for set in ${noisy_sets}; do test_sets+=" ${set}_noisy"; done
 hidden_sets=  # data directories without transcripts
 for set in ${unlabelled_sets}; do hidden_sets+=" ${set}_unlabelled"; done
 if [ -n "${num_labelled}" ]; then
