@@ -38,6 +38,7 @@ class StudentOutputs:
         lens: (B,) valid student frames.
         hidden: layer name -> (B, T, D); ``last``, the encoder's output, always.
         logits: (B, T, V) before the CTC softmax, or None where no term needs them.
+        head_logits: (B, T, V) the same, with no gradient to the encoder, or None.
         frame_shift: audio samples from one student frame to the next.
         decoder_logits: (B, L + 1, V) before the attention decoder's softmax, or None
             where no term needs them.
@@ -50,6 +51,7 @@ class StudentOutputs:
     hidden: Mapping[str, Tensor]
     logits: Optional[Tensor]
     frame_shift: float
+    head_logits: Optional[Tensor] = None
     decoder_logits: Optional[Tensor] = None
     decoder_lens: Optional[Tensor] = None
     text: Optional[Tensor] = None

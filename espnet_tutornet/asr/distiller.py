@@ -69,6 +69,7 @@ class Distiller(nn.Module):
             self.register_buffer("batches", torch.zeros((), dtype=torch.long))
         self.student_layers = _layers(self.terms.values(), "student_layer")
         self.needs_logits = any(term.needs_logits for term in self.terms.values())
+        self.needs_head_logits = any(t.needs_head_logits for t in self.terms.values())
         self.needs_decoder = any(term.needs_decoder for term in self.terms.values())
 
     def forward(

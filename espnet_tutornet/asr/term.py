@@ -39,6 +39,7 @@ class Term(nn.Module):
         student_layer: encoder layer that it reads, or None.
         teacher_layer: encoder layer that it reads, or None.
         needs_logits: whether it reads the student's CTC logits.
+        needs_head_logits: the same, detached from the encoder.
         needs_posteriors: whether it reads the teacher's CTC posteriors.
         needs_decoder: whether it reads the decoders' softmax outputs.
         needs_tokens: whether it needs the teacher's tokens to be the student's.
@@ -55,7 +56,8 @@ class Term(nn.Module):
     given: Tuple[str, ...] = ()
     student_layer: Optional[str] = None
     teacher_layer: Optional[str] = None
-    needs_logits = needs_posteriors = needs_decoder = False
+    needs_logits = needs_head_logits = False
+    needs_posteriors = needs_decoder = False
     needs_tokens = True
 
     def __init__(self, weight: float, schedule: Optional[Mapping] = None):

@@ -76,10 +76,13 @@ class SoftmaxTerm(Term):
         temperature: see :class:`SoftmaxLoss`.
         blank: see :class:`SoftmaxLoss`.
         blank_conf: see :class:`SoftmaxLoss`.
+        detach: no gradient reaches the encoder, the output layer alone learns. Beside
+            RKD it follows the representation as that takes shape, and stage 2 starts
+            with an output layer that can read it (ours).
     """
 
     kind = "skd"
-    needs_logits = needs_posteriors = True
+    needs_posteriors = True
 
     def __init__(
         self,
@@ -89,15 +92,16 @@ class SoftmaxTerm(Term):
         temperature: float = 1.0,
         blank: str = "all",
         blank_conf: Optional[dict] = None,
+        detach: bool = False,
     ):
         super().__init__(weight, schedule)
+        self.needs_logits, self.needs_head_logits = not detach, detach
         self.loss = SoftmaxLoss(criterion, temperature, blank, blank_conf)
 
     def forward(self, student: StudentOutputs, teacher: Aligned) -> Tensor:
         """Return the unweighted loss of the term."""
-        return self.loss(
-            student.logits, teacher.log_probs, teacher.pad_mask, teacher.blank_id
-        )
+        logits = student.head_logits if self.needs_head_logits else student.logits
+        return self.loss(logits, teacher.log_probs, teacher.pad_mask, teacher.blank_id)
 
 
 class DecoderTerm(Term):

@@ -59,7 +59,8 @@ class TutorNetASRModel(ESPnetASRModel):
                 "student has none (decoder, ctc_weight: 1.0) or does not run it "
                 "(task_weight: 0.0). Give it one and a task_weight, or remove the term."
             )
-        if distiller.needs_logits and self.ctc is None:
+        reads_ctc = distiller.needs_logits or distiller.needs_head_logits
+        if reads_ctc and self.ctc is None:
             raise ValueError(
                 "skd and sequence read CTC outputs, but the student has no CTC branch "
                 "(ctc_weight: 0.0). Set model_conf: ctc_weight above 0, or remove skd "
@@ -127,10 +128,12 @@ class TutorNetASRModel(ESPnetASRModel):
                     self.ctc.ctc_lo(self._encoded[1]["last"])
         lens, hidden = self._encoded
         self._encoded = None  # let go of the graph
-        logits = outputs.get("ctc.ctc_lo")
+        logits, head_logits = outputs.get("ctc.ctc_lo"), None
+        if self.distiller.needs_head_logits:
+            head_logits = self.ctc.ctc_lo(hidden["last"].detach())
         decoded = _decoded(outputs.get("decoder"), text_lengths)
-        said = (*decoded, text, text_lengths)
-        student = StudentOutputs(lens, hidden, logits, self.frame_shift, *said)
+        ctc = (logits, self.frame_shift, head_logits)
+        student = StudentOutputs(lens, hidden, *ctc, *decoded, text, text_lengths)
         distillation, terms = self.distiller(student, taught)
         loss = distillation
         if self.task_weight > 0.0:

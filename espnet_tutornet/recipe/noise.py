@@ -28,7 +28,8 @@ def parse_range(noise_db: str) -> Tuple[float, float]:
         low, high = math.nan, math.nan
     if not -math.inf < low <= high < math.inf:
         raise ValueError(
-            f'noise_db must be two numbers such as "0 10", least first, got {noise_db!r}.'
+            f'noise_db must be two numbers, least first, such as "0 10", got '
+            f"{noise_db!r}."
         )
     return low, high
 

@@ -259,7 +259,7 @@ def test_adapter_is_the_only_parameter():
         ({"rkd_a": {"layer": "x"}}, r"terms: rkd_a: unknown keys \['layer'\]"),
         (
             {"skd": {"wieght": 1}},
-            r"terms: skd: unknown.*'blank', 'blank_conf', 'criterion', 'sch",
+            r"terms: skd: unknown.*'blank', 'blank_conf', 'criterion', 'detach'",
         ),
         ({"rkd": {"layer": "x"}}, r"\['layer'\].*'student_layer', 'teacher_layer'"),
         ({"rkd": {"student_sizes": {}}}, r"unknown keys \['student_sizes'\]"),

@@ -125,6 +125,29 @@ def test_task_weight_zero_with_skd_runs_the_output_layer_alone(distil, batch):
     assert stats["loss_ctc"] > 0.0 and torch.equal(loss, stats["loss_skd"] * 0.25)
 
 
+def test_a_detached_output_layer_learns_and_the_encoder_does_not(distil, batch):
+    terms = {"skd": {"criterion": "kl", "detach": True}}
+    student = distil(terms, task_weight=0.0)
+    loss, stats, _ = student(**batch)
+    loss.backward()
+    assert student.ctc.ctc_lo.weight.grad.any()
+    assert all(weight.grad is None for weight in student.encoder.parameters())
+    attached = distil({"skd": {"criterion": "kl"}}, task_weight=0.0)
+    torch.testing.assert_close(loss, attached(**batch)[0])
+
+
+def test_a_detached_output_layer_leaves_the_other_terms_alone(distil, batch):
+    """RKD moves the encoder as it would alone; the task reaches both."""
+    alone = distil({"rkd": {}}, task_weight=1.0)
+    alone(**batch)[0].backward()
+    both = distil({"rkd": {}, "skd": {"detach": True}}, task_weight=1.0)
+    both(**batch)[0].backward()
+    pairs = zip(alone.encoder.parameters(), both.encoder.parameters())
+    assert all(torch.equal(a.grad, b.grad) for a, b in pairs)
+    weights = [model.ctc.ctc_lo.weight.grad for model in (alone, both)]
+    assert not torch.allclose(*weights)
+
+
 def test_a_hybrid_student_learns_from_all_three(distil, batch):
     student = distil(hybrid=True)
     loss, stats, _ = student(**batch)

@@ -80,8 +80,9 @@ def test_a_student_starts_from_the_encoder_of_rkd(finished, students):
     for student in students:
         for method in ("rkd_task", "rkd_skd"):
             conf = finished.exp / f"{student}_{method}_seed1/config.yaml"
-            (init,) = yaml.safe_load(conf.read_text())["init_param"]
+            init, *adapters = yaml.safe_load(conf.read_text())["init_param"]
             assert init.startswith(f"{finished.exp}/{student}_rkd_seed1/")
+            assert not adapters  # stage 2 has no RKD
             log = (conf.parent / "train.log").read_text()
             assert "Loading pretrained params from" in log
             assert "Filter out" not in log

@@ -133,7 +133,7 @@ export_job() {  # export_job RUN CHECKPOINT
     job "${expdir}/$1" export "${expdir}/$1/config.yaml,${expdir}/$1/.train.done" espnet_tutornet.bin.export_student --expdir "${expdir}/$1" --checkpoint "$2"
 }
 student_jobs() {  # student_jobs METHOD, or a form of RKD: one training for each student and seed
-    local method="$1" form="${1%%_*}" config seed student run configs set epochs depends module args
+    local method="$1" form="${1%%_*}" config seed student run configs set epochs depends module args first
     for config in ${student_configs}; do
         student=$(name_of "${config}")
         for seed in ${seeds}; do
@@ -146,8 +146,12 @@ student_jobs() {  # student_jobs METHOD, or a form of RKD: one training for each
             esac
             case "${method}" in
                 rkd*_*)
-                    epochs="${task_epochs}" depends="${expdir}/${student}_${form}_seed${seed}/.train.done${depends:+,${depends}}"
-                    args+=" --init_param ${expdir}/${student}_${form}_seed${seed}/valid.loss_rkd.best.pth:encoder:encoder"
+                    first="${expdir}/${student}_${form}_seed${seed}"
+                    epochs="${task_epochs}" depends="${first}/.train.done${depends:+,${depends}}"
+                    args+=" --init_param ${first}/valid.loss_rkd.best.pth:::distiller."  # the whole student
+                    if [ "${method}" != "${form}_task" ] && grep -q '^ *rkd:' "$(overlay_of "${method#rkd*_}")"; then
+                        args+=" ${first}/valid.loss_rkd.best.pth:distiller.terms.rkd:distiller.terms.rkd"  # its adapter, too
+                    fi
                     ;;
                 rkd*) epochs="${rkd_epochs}" ;;
             esac
