@@ -16,7 +16,7 @@ VALUE = re.compile(r"(\w+)=([-+.\w]+)")
 
 
 def read_curves(rundir: Path) -> Tuple[Curves, str]:
-    """Read the loss terms of every epoch.
+    """Read the loss terms of every epoch, and the norm of the gradient.
 
     The numbers of ``checkpoint.pth`` are exact; where it is gone or damaged, those of
     ``train.log`` have three digits behind the point.
@@ -66,19 +66,22 @@ def _number(text: str) -> float:
         return math.nan
 
 
-def is_loss(key: str) -> bool:
-    """Whether a logged key is a loss; ``loss_scale`` is that of half precision."""
-    return key.split("_")[0] == "loss" and key != "loss_scale"
+def is_drawn(key: str) -> bool:
+    """Whether a logged key is a loss, or the norm of the gradient.
+
+    ``loss_scale`` is that of half precision.
+    """
+    return key.split("_")[0] == "loss" and key != "loss_scale" or key == "grad_norm"
 
 
 def _select(stats: Dict[int, Dict[str, Dict]]) -> Curves:
-    """Keep finite losses, key by key."""
+    """Keep what is drawn and finite, key by key."""
     curves: Curves = {}
     for epoch in sorted(stats):
         for mode in MODES:
             for key, value in stats[epoch].get(mode, {}).items():
                 number = isinstance(value, (int, float)) and math.isfinite(value)
-                if is_loss(key) and number:
+                if is_drawn(key) and number:
                     lines = curves.setdefault(mode, {}).setdefault(key, {})
                     lines[epoch] = float(value)
     return curves
@@ -111,6 +114,6 @@ def join_stages(first: Curves, second: Curves) -> Curves:
 
 
 def list_terms(curves: List[Curves]) -> List[str]:
-    """List the losses of any curve: ``loss`` first, then by name."""
+    """List the keys of any curve: ``loss`` first, the gradient's norm last."""
     keys = {key for each in curves for lines in each.values() for key in lines}
-    return sorted(keys, key=lambda key: (key != "loss", key))
+    return sorted(keys, key=lambda key: (key != "loss", key == "grad_norm", key))

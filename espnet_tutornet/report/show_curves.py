@@ -1,4 +1,4 @@
-"""Section on training: every loss of both stages."""
+"""Section on training: every loss of both stages, and the gradient's norm."""
 
 from typing import List, Tuple
 
@@ -28,8 +28,9 @@ def show_curves(setting: Setting, album: Album) -> Section:
     """Show the losses of the first seed of every method, student by student."""
     section = Section("training", "Training curves")
     section.say(
-        "Losses by epoch, of the first seed of each method: solid with markers on the "
-        "validation set, dotted in training. Where RKD came first, its epochs are "
+        "Losses and the gradient's norm before clipping, by epoch, of the first seed "
+        "of each method: solid with markers on the validation set, dotted in training. "
+        "Where RKD came first, its epochs are "
         "counted before those of the second stage, with a vertical line between; the "
         "total loss is another sum on its other side, and the scale is logarithmic "
         f"where values span more than a factor of {MAX_LOSS_SPAN}.{setting.left_out()}"

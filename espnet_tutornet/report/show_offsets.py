@@ -1,17 +1,40 @@
-"""Section on time: how much later than the teacher students say their tokens."""
+"""Section on the inside: when students say their tokens, and how they see frames."""
 
+from dataclasses import dataclass, field
 from statistics import mean, median, stdev
 from typing import TYPE_CHECKING, Dict, List, Optional
+
+import numpy as np
 
 from espnet_tutornet.report.models import Key, Models, spread
 from espnet_tutornet.report.page import Figure, Figures, Section, Table
 from espnet_tutornet.report.pictures import Album
 from espnet_tutornet.report.plots_speech import draw_offsets
 from espnet_tutornet.report.setting import Setting
+from espnet_tutornet.report.similarity import linear_cka, match_frames
 from espnet_tutornet.report.spikes import find_spikes, spike_offsets
 
 if TYPE_CHECKING:
-    from espnet_tutornet.report.recognition import Recogniser
+    from espnet_tutornet.report.recognition import Outputs, Recogniser
+
+
+@dataclass
+class Heard:
+    """What one student said and saw beside its teacher, over all utterances.
+
+    Attributes:
+        shift: milliseconds a frame of the student.
+        offsets: milliseconds that each common token came later than the teacher's.
+        spoken: tokens of the teacher.
+        ours: the student's hidden states, (T, D) an utterance.
+        theirs: the teacher's, at the student's frames.
+    """
+
+    shift: float = 0.0
+    offsets: List[float] = field(default_factory=list)
+    spoken: int = 0
+    ours: List[np.ndarray] = field(default_factory=list)
+    theirs: List[np.ndarray] = field(default_factory=list)
 
 
 def show_offsets(setting: Setting, album: Album, models: Optional[Models]) -> Section:
@@ -22,24 +45,30 @@ def show_offsets(setting: Setting, album: Album, models: Optional[Models]) -> Se
             "No audio, teacher and exported student were found together, so spikes "
             "cannot be compared."
         )
-    offsets, spoken, shifts, number = _listen(setting, models)
+    chosen = spread(sorted(models.audio), setting.spike_utterances)
+    heard = _listen(models, chosen)
     section.say(
-        f"Spikes of the greedy CTC path over {number} utterances of "
+        f"Spikes of the greedy CTC path over {len(chosen)} utterances of "
         f"{setting.speech_set}, first seed of each method: the time of each token that "
         "both say, student minus teacher, at the centres of the frames. Below zero the "
-        "student is earlier. What lies outside the picture counts in its last bin."
+        "student is earlier. What lies outside the picture counts in its last bin. "
+        "CKA says how alike frames are to student and teacher: the linear centred "
+        "kernel alignment (Kornblith et al. 2019) of the encoder's output with the "
+        f"teacher's layer {models.teacher.layer}, 1 where one is a rotation of the "
+        "other."
     )
     figures = []
     for student in setting.students:
-        ours = {key[1:]: found for key, found in offsets.items() if key[0] == student}
-        ours = {key: found for key, found in ours.items() if found}
-        if ours:
-            figures.append(_figure(album, student, ours, shifts[student]))
+        ours = {key[1:]: found for key, found in heard.items() if key[0] == student}
+        offsets = {key: found.offsets for key, found in ours.items() if found.offsets}
+        if offsets:
+            shift = next(iter(ours.values())).shift
+            figures.append(_figure(album, student, offsets, shift))
     section.blocks.append(Figures(figures))
     header = ["Student", "Method", "tokens", "in common", "mean ms", "median", "std"]
-    rows = [[*key[::2], *_row_of(offsets[key], spoken[key])] for key in offsets]
-    caption = "Tokens of the teacher, those in common, and their offsets"
-    section.blocks.append(Table(caption, header, rows))
+    rows = [[*key[::2], *_row_of(found)] for key, found in heard.items()]
+    caption = "Tokens of the teacher, those in common, their offsets, and CKA"
+    section.blocks.append(Table(caption, [*header, "CKA"], rows))
     return section
 
 
@@ -51,36 +80,36 @@ def _figure(album: Album, student: str, found: Dict, shift: float) -> Figure:
     return Figure(picture, f"{student}: a bin is a frame of {shift:.0f} ms.")
 
 
-def _row_of(values: List[float], tokens: int) -> List[str]:
-    shown = [f"{tokens}", f"{len(values)}"]
-    if not values:
-        return [*shown, "-", "-", "-"]
-    spread_out = f"{stdev(values):.1f}" if len(values) > 1 else "-"
-    return [*shown, f"{mean(values):+.1f}", f"{median(values):+.1f}", spread_out]
+def _row_of(heard: Heard) -> List[str]:
+    values = heard.offsets
+    shown = [f"{heard.spoken}", f"{len(values)}", "-", "-", "-"]
+    if values:
+        shown[2:4] = f"{mean(values):+.1f}", f"{median(values):+.1f}"
+    if len(values) > 1:
+        shown[4] = f"{stdev(values):.1f}"
+    alike = linear_cka(np.concatenate(heard.ours), np.concatenate(heard.theirs))
+    return [*shown, f"{alike:.2f}"]
 
 
-def _listen(setting: Setting, models: Models):
-    """Return offsets and teacher's tokens by student and method, shifts, utterances."""
+def _listen(models: Models, utt_ids: List[str]) -> Dict[Key, Heard]:
     from espnet_tutornet.report import recognition
 
-    offsets: Dict[Key, List[float]] = {key: [] for key in models.students}
-    spoken = dict.fromkeys(models.students, 0)
-    shifts: Dict[str, float] = {}
-    chosen = spread(sorted(models.audio), setting.spike_utterances)
-    for utt_id in chosen:
+    heard = {key: Heard() for key in models.students}
+    for utt_id in utt_ids:
         wave, fs = recognition.read_audio(models.audio[utt_id][0])
-        theirs, teacher_shift = _spikes(models.teacher, wave, fs)
+        theirs = models.teacher.recognise(wave, fs)
+        spikes = _spikes(theirs, models.teacher)
         for key, recogniser in models.students.items():
-            ours, shift = _spikes(recogniser, wave, fs)
-            offsets[key] += spike_offsets(ours, theirs, shift, teacher_shift)
-            spoken[key] += len(theirs)
-            shifts[key[0]] = shift
-    return offsets, spoken, shifts, len(chosen)
+            ours, found = recogniser.recognise(wave, fs), heard[key]
+            said = _spikes(ours, recogniser)
+            found.offsets += spike_offsets(said, spikes, ours.shift, theirs.shift)
+            found.spoken += len(spikes)
+            found.shift = ours.shift
+            frames = [(len(x.hidden), x.shift) for x in (ours, theirs)]
+            found.ours.append(ours.hidden.numpy())
+            found.theirs.append(theirs.hidden.numpy()[match_frames(*frames)])
+    return heard
 
 
-def _spikes(recogniser: "Recogniser", wave, fs):
-    outputs = recogniser.recognise(wave, fs)
-    return (
-        find_spikes(outputs.log_probs, recogniser.token_list, recogniser.blank_id),
-        outputs.shift,
-    )
+def _spikes(outputs: "Outputs", recogniser: "Recogniser"):
+    return find_spikes(outputs.log_probs, recogniser.token_list, recogniser.blank_id)

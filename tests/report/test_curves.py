@@ -5,7 +5,7 @@ import numpy as np
 import torch
 
 from espnet_tutornet.report.curves import (
-    is_loss,
+    is_drawn,
     join_stages,
     last_epoch,
     list_terms,
@@ -80,10 +80,7 @@ def test_stages_follow_each_other():
     assert list_terms([first, second]) == ["loss", "loss_ctc", "loss_rkd"]
 
 
-def test_losses_are_told_from_other_keys():
-    assert [
-        k for k in ("loss", "loss_rkd_middle", "loss_scale", "acc") if is_loss(k)
-    ] == [
-        "loss",
-        "loss_rkd_middle",
-    ]
+def test_losses_and_the_gradient_are_told_from_other_keys():
+    keys = ("loss", "loss_rkd_middle", "grad_norm", "loss_scale", "acc", "losses")
+    assert [key for key in keys if is_drawn(key)] == list(keys[:3])
+    assert list_terms([{"train": {key: {} for key in sorted(keys[:3])}}]) == [*keys[:3]]
