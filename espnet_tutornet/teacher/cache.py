@@ -24,6 +24,7 @@ from espnet_tutornet.recipe.files import atomic_dir, atomic_write
 from espnet_tutornet.teacher import ark
 from espnet_tutornet.teacher.forms import total_columns
 from espnet_tutornet.teacher.manifest import FILE, Manifest, Shard, read_manifest
+from espnet_tutornet.teacher.pipeline import work_behind
 
 CODEBOOKS = "codebooks.npz"
 INPUTS = "made from"  # its key beside the layers in the file of codebooks
@@ -95,10 +96,15 @@ def write_shard(
     """
     frames: Dict[str, int] = {}
     encoded: Dict[str, List[Tuple[str, np.ndarray]]] = {stream: [] for stream in forms}
-    for utt_id, streams in outputs:
-        for stream, form in forms.items():
-            encoded[stream].append((utt_id, form.encode(streams[stream])))
-            frames[utt_id] = len(streams[stream])
+
+    def encode(output):
+        utt_id, streams = output
+        return utt_id, {name: forms[name].encode(streams[name]) for name in forms}
+
+    for utt_id, matrices in work_behind(encode, outputs):
+        for stream, matrix in matrices.items():
+            encoded[stream].append((utt_id, matrix))
+            frames[utt_id] = len(matrix)
     with atomic_dir(Path(directory) / SHARDS / name) as new:
         for stream, matrices in encoded.items():
             method = forms[stream].method

@@ -1,20 +1,9 @@
 """A teacher that listens to a corpus, batch by batch, and what it keeps of it."""
 
 import random
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import (
-    Callable,
-    Dict,
-    Iterable,
-    Iterator,
-    List,
-    Mapping,
-    Sequence,
-    Tuple,
-    TypeVar,
-)
+from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -29,8 +18,6 @@ from espnet_tutornet.teacher.loading import load_config
 from espnet_tutornet.teacher.manifest import Manifest, Shard, fingerprint
 from espnet_tutornet.teacher.online import OnlineTeacher
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 CODEBOOK_FRAMES = 40_000  # enough for 256 centroids a group
 
 
@@ -76,29 +63,6 @@ def plan_batches(
         batch.append(utt_id)
     if batch:
         yield batch
-
-
-def run_ahead(
-    work: Callable[[Item], Result], items: Iterable[Item]
-) -> Iterator[Tuple[Item, Result]]:
-    """Work on the next item, in a thread, while the last result is made use of.
-
-    Yields:
-        Each item and its result, in order; an error comes where its result would.
-
-    Example:
-        >>> list(run_ahead(len, ["a", "bc"]))
-        [('a', 1), ('bc', 2)]
-    """
-    with ThreadPoolExecutor(1) as pool:
-        waiting = None
-        for item in items:
-            following = item, pool.submit(work, item)
-            if waiting:
-                yield waiting[0], waiting[1].result()
-            waiting = following
-        if waiting:
-            yield waiting[0], waiting[1].result()
 
 
 class Listener:
@@ -165,14 +129,10 @@ class Listener:
     def outputs(
         self, utt_ids: Sequence[str], lengths: Mapping[str, int]
     ) -> Iterator[Tuple[str, Dict[str, Tensor]]]:
-        """Yield utterance id and stream -> (T, D) or (T, V), without padding.
-
-        The teacher hears the next batch meanwhile: where it runs on a GPU, or a core
-        is free, what is done with its outputs costs no time.
-        """
+        """Yield utterance id and stream -> (T, D) or (T, V), without padding."""
         limit = int(self.source.batch_frames * self.teacher.frame_shift)
-        batches = plan_batches(utt_ids, lengths, limit)
-        for batch, said in run_ahead(self.listen, batches):
+        for batch in plan_batches(utt_ids, lengths, limit):
+            said = self.listen(batch)
             streams = dict(said.hidden)
             if said.log_probs is not None:
                 streams["posteriors"] = said.log_probs

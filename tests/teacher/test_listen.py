@@ -1,4 +1,3 @@
-import threading
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +10,6 @@ from espnet_tutornet.teacher.listen import (
     Listener,
     Source,
     plan_batches,
-    run_ahead,
     sample_codebooks,
 )
 from espnet_tutornet.teacher.manifest import fingerprint
@@ -35,28 +33,6 @@ def test_batches_count_the_padding_and_no_utterance_is_too_long():
     batches = list(plan_batches("abcde", lengths, 10))
     assert batches == [["a", "b"], ["c"], ["d"], ["e"]]
     assert list(plan_batches("", lengths, 10)) == []
-
-
-def test_the_next_item_is_worked_on_while_the_last_is_used():
-    begun = [threading.Event() for _ in range(4)]
-
-    def work(number):
-        begun[number].set()
-        return -number
-
-    for number, result in run_ahead(work, range(3)):
-        assert result == -number
-        if number < 2:
-            assert begun[number + 1].wait(10)
-        assert not begun[min(number + 2, 3)].is_set()  # one ahead, no more
-
-
-def test_an_error_comes_where_its_result_would():
-    results = run_ahead(lambda x: 1 / x, [1, 2, 0, 4])
-    assert [next(results), next(results)] == [(1, 1.0), (2, 0.5)]
-    with pytest.raises(ZeroDivisionError):
-        next(results)
-    assert list(results) == []
 
 
 def test_outputs_of_a_corpus_are_those_of_its_batches(listener, source):
