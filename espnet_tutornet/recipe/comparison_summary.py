@@ -1,8 +1,9 @@
 """The summary of a comparison: means, spreads, and what may be chance."""
 
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from tabulate import tabulate
 
@@ -13,17 +14,19 @@ from espnet_tutornet.recipe.significance import (
     Difference,
     Errors,
     compare_seeds,
+    correct_p_values,
     read_errors,
 )
 
 Row = Dict[str, str]
+Group = Tuple[str, str]  # student and method
 NOTE = """\
 WER and CER in percent: mean, sample standard deviation and range over the seeds. The
 change is the WER minus that of the same student without distillation, in points, with
 the 95 % interval and the two-sided p-value of a paired bootstrap over utterances
 ({resamples} resamples), seeds matched. It tells whether these very trainings differ on
-other utterances; whether other seeds would, the spread has to say. The p-values are not
-corrected for the number of comparisons.
+other utterances; whether other seeds would, the spread has to say. The p-values are
+corrected (Holm 1979) for the number of methods of that student.
 """
 
 
@@ -63,7 +66,7 @@ def _tabulate(out: Path, rows: Sequence[Row], resamples: int) -> str:
     """Tabulate the runs of one setting: a row for a student and method."""
     sets = [name[len("wer_") :] for name in rows[0] if name.startswith("wer_")]
     sets = [name for name in sets if any(row[f"wer_{name}"] for row in rows)]
-    groups: Dict[Tuple[str, str], List[Row]] = {}
+    groups: Dict[Group, List[Row]] = {}
     for row in sorted(rows, key=_order):
         groups.setdefault((row["student"], row["method"]), []).append(row)
     rated = any(row["learning_rate"] for row in rows)
@@ -71,9 +74,9 @@ def _tabulate(out: Path, rows: Sequence[Row], resamples: int) -> str:
     header += ["Seeds", *(f"{unit} {name}" for name in sets for unit in ("WER", "CER"))]
     header += [f"Change {name}" for name in sets] + ["RTF", "Training"]
     table = []
+    changes = {name: _compare_all(out, groups, name, resamples) for name in sets}
     for (student, method), group in groups.items():
         first = group[0]
-        baseline = groups.get((student, "none"), []) if method != "none" else []
         line = [student, name_method(method), *[first["learning_rate"]] * rated]
         sizes = _values(group, "parameters")
         line += [format_size(mean(sizes)) if sizes else "-", first["total_epochs"]]
@@ -82,8 +85,7 @@ def _tabulate(out: Path, rows: Sequence[Row], resamples: int) -> str:
             line.append(format_spread(_values(group, f"wer_{name}"), len(group)))
             line.append(format_number(_mean(group, f"cer_{name}"), 2))
         for name in sets:
-            difference = _compare(out, group, baseline, name, resamples)
-            line.append(_format_difference(difference))
+            line.append(_format_difference(changes[name].get((student, method))))
         seconds = _mean(group, "train_seconds")
         line += [format_number(_mean(group, "rtf"), 4), _format_time(seconds)]
         table.append(line)
@@ -102,6 +104,25 @@ def _values(group: Sequence[Row], column: str) -> List[float]:
 def _mean(group: Sequence[Row], column: str) -> Optional[float]:
     values = _values(group, column)
     return mean(values) if values else None
+
+
+def _compare_all(
+    out: Path, groups: Mapping[Group, List[Row]], test_set: str, resamples: int
+) -> Dict[Group, Difference]:
+    """Compare every method with no distillation; correct the p-values by student."""
+    found: Dict[Group, Difference] = {}
+    for student in dict.fromkeys(student for student, _ in groups):
+        baseline = groups.get((student, "none"), [])
+        ours = {
+            key: _compare(out, group, baseline, test_set, resamples)
+            for key, group in groups.items()
+            if key[0] == student and key[1] != "none"
+        }
+        known = {key: each for key, each in ours.items() if each is not None}
+        corrected = correct_p_values([each.p_value for each in known.values()])
+        for (key, each), p_value in zip(known.items(), corrected):
+            found[key] = replace(each, p_value=p_value)
+    return found
 
 
 def _compare(

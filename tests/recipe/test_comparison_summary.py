@@ -56,6 +56,14 @@ def test_means_spreads_and_changes_are_those_of_the_seeds(tmp_path):
     assert skd["Change test"].endswith("p = 0.002")
 
 
+def test_p_values_are_corrected_for_the_methods_of_a_student(tmp_path):
+    for method, wrong in (("none", 12), ("skd", 2), ("rkd_task", 3), ("kl", 12)):
+        add(tmp_path, method, 1, wrong)
+        add(tmp_path, method, 1, wrong, student="b", run=f"exp/s/a_{method}_seed1")
+    changes = [row["Change test"].split("p = ")[-1] for row in table(tmp_path)]
+    assert changes == 2 * ["-", "0.006", "1.000", "0.006"]  # none, skd, kl, rkd_task
+
+
 def test_equal_runs_are_no_change(tmp_path):
     add(tmp_path, "none", 1, 5)
     add(tmp_path, "skd", 1, 5)

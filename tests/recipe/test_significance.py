@@ -7,6 +7,7 @@ from espnet_tutornet.recipe.scoring import find_sclite, score
 from espnet_tutornet.recipe.significance import (
     compare_errors,
     compare_seeds,
+    correct_p_values,
     read_errors,
 )
 
@@ -118,3 +119,11 @@ def test_ten_thousand_utterances_take_a_second_or_two():
     start = time.perf_counter()
     compare_errors(ours, theirs, np.full(10_000, 20))
     assert time.perf_counter() - start < 5  # 0.3 s on an idle core
+
+
+def test_p_values_of_several_comparisons_are_corrected():
+    assert correct_p_values([]) == []
+    assert correct_p_values([0.04]) == [0.04]
+    # 3 x 0.01, then no less than that, then no more than 1
+    assert correct_p_values([0.9, 0.01, 0.012]) == pytest.approx([0.9, 0.03, 0.03])
+    assert correct_p_values([0.6, 0.6, 0.02]) == pytest.approx([1.0, 1.0, 0.06])
