@@ -12,7 +12,7 @@ from espnet_tutornet.teacher.online import OnlineTeacher
 CONF = Path(__file__).resolve().parents[2] / "egs2/librispeech_tutornet/asr1/conf"
 FILES = sorted([*CONF.glob("distill_*.yaml"), *CONF.glob("compare/*/distill_*.yaml")])
 NAMES = [str(path.relative_to(CONF).with_suffix("")) for path in FILES]
-EXPECTED = "rkd skd kl kl_drop kl_symmetric guided sequence inter labelfree"
+EXPECTED = "rkd skd both kl kl_drop kl_symmetric guided sequence inter labelfree"
 
 
 @pytest.fixture(scope="module")

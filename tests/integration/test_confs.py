@@ -49,6 +49,7 @@ def test_every_configuration_passes_a_dry_run(prepared, recipe, tmp_path):
         ("train_student", "distill_sequence"),
         ("train_student", "distill_inter"),
         ("train_student", "distill_labelfree"),
+        ("train_student", "distill_both"),
         ("tuning/train_student_streaming", "tuning/distill_rkd_delayed"),
         ("tuning/train_student_streaming", "tuning/distill_skd_delayed"),
     ],
