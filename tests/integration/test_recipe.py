@@ -88,6 +88,16 @@ def test_a_student_starts_from_the_encoder_of_rkd(finished, students):
             assert "Filter out" not in log
 
 
+def test_rkd_that_is_kept_on_goes_on_with_its_adapter(finished, call, conf, tmp_path):
+    here = finished.elsewhere(tmp_path, copied=["exp"])
+    options = dict(methods="rkd_both", student_configs=conf / "train_student_rnn.yaml")
+    call(here.command(stage=10, stop_stage=10, total_epochs=4, **options))
+    log = (here.exp / "student_rnn_rkd_both_seed1/train.log").read_text()
+    first = here.exp / "student_rnn_rkd_seed1/valid.loss_rkd.best.pth"
+    assert f"Loading pretrained params from {first}:::distiller." in log
+    assert f" {first}:distiller.terms.rkd:distiller.terms.rkd" in log
+
+
 def test_every_student_is_exported_decoded_scored_and_packed(
     finished, students, methods
 ):
