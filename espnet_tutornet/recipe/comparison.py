@@ -125,7 +125,7 @@ class Comparison:
         options["seeds"] = " ".join(map(str, call.seeds))
         log = self.out / "logs" / f"{call.setting.name}.log"
         ended = self.prepare(options, log) and self.train(call, options, log)
-        self.progress.add(call.trials, trained=True)
+        self.progress.add(call.trials, trained=False)  # those left: done before, failed
         hashes: Dict[Path, str] = {}  # of the files as they are now
         for trial in call.trials:
             outcome = self.outcomes[trial]
