@@ -42,7 +42,7 @@ class Setting:
     """What is compared with each other: one study at one point of its axes.
 
     Attributes:
-        name: of its directory, such as ``same_data,num_labelled=100``.
+        name: of its directory, such as ``same_data+num_labelled_100``.
         study: name of the study.
         axes: the values that tell this setting from others of the study.
         options: all options given to run.sh, those of ``axes`` among them.
@@ -148,6 +148,11 @@ def read_grid(
 def _make_setting(where: str, study: dict, axes: Options, options: Options) -> Setting:
     rates = _list(where, study, "learning_rates") if "learning_rates" in study else []
     seeds = _list(where, study, "seeds")
+    if not re.fullmatch(r"[\w.-]+", str(study["name"])):
+        raise ValueError(
+            f"{where}: name is that of a directory, expected letters, digits, _, - and "
+            f"., got {study['name']!r}."
+        )
     scored = options.get("test_sets", "").split()
     if rates and options.get("valid_set") not in scored:
         raise ValueError(
@@ -156,7 +161,7 @@ def _make_setting(where: str, study: dict, axes: Options, options: Options) -> S
             f"{options.get('valid_set')!r} and {scored}. Write both."
         )
     return Setting(
-        name=",".join([str(study["name"]), *(f"{k}={_slug(axes[k])}" for k in axes)]),
+        name="+".join([str(study["name"]), *(f"{k}_{_slug(axes[k])}" for k in axes)]),
         study=str(study["name"]),
         axes=axes,
         options=options,
@@ -169,7 +174,10 @@ def _make_setting(where: str, study: dict, axes: Options, options: Options) -> S
 
 
 def _slug(value: str) -> str:
-    """Shorten a value to what a directory may be called: files to their names."""
+    """Shorten a value to what a directory may be called: files to their names.
+
+    Commas and equal signs part what ESPnet's options take: no directory may have them.
+    """
     words = [Path(word).stem if "/" in word else word for word in value.split()]
     return re.sub(r"[^\w.-]+", "+", " ".join(words)) or "default"
 

@@ -258,7 +258,7 @@ def test_settings_share_data_and_teacher_where_they_are_the_same(bench):
     prepared = (bench.root / "calls.txt").read_text().count('"stop_stage": "4"')
     assert prepared == 2
     assert (
-        "## s,total_epochs=3,num_labelled=10" in (bench.out / "SUMMARY.md").read_text()
+        "## s+total_epochs_3+num_labelled_10" in (bench.out / "SUMMARY.md").read_text()
     )
 
 

@@ -36,7 +36,7 @@ def _products(folder):
 
 def test_a_grid_runs_once_then_nothing_then_what_is_new(compare, tmp_path):
     output = compare(["none"])
-    assert "exp/tiny/student_conformer_none_seed1 is trained" in output
+    assert "exp/tiny+top_k_4/student_conformer_none_seed1 is trained" in output
     before = _products(tmp_path / "out/exp")
 
     start = time.time()
@@ -48,8 +48,8 @@ def test_a_grid_runs_once_then_nothing_then_what_is_new(compare, tmp_path):
     overlay = "distill_conf: {terms: {skd: {criterion: nonsense}}, task_weight: 1.0}\n"
     (tmp_path / "distill_broken.yaml").write_text(overlay)
     output = compare(["none", "broken", "skd"])
-    assert "tiny: broken skd, 2 runs" in output
-    assert "FAILED exp/tiny/student_conformer_broken_seed1: " in output
+    assert "tiny+top_k_4: broken skd, 2 runs" in output
+    assert "FAILED exp/tiny+top_k_4/student_conformer_broken_seed1: " in output
     after = _products(tmp_path / "out/exp")
     old = [path for path in before if "_none_" in path]
     assert old and {path: before[path] for path in old} == {p: after[p] for p in old}

@@ -20,8 +20,8 @@ def test_axes_are_multiplied_and_the_command_line_overrides(tmp_path):
     grid["studies"][1] = {**STUDY, "name": "b"}
     settings = read(tmp_path, grid)
     assert [setting.name for setting in settings] == [
-        "a,num_labelled=400,valid_set=dev",
-        "a,num_labelled=default,valid_set=dev",
+        "a+num_labelled_400+valid_set_dev",
+        "a+num_labelled_default+valid_set_dev",
         "b",
     ]
     few, everything, other = settings
@@ -42,7 +42,7 @@ def test_axes_are_multiplied_and_the_command_line_overrides(tmp_path):
 def test_files_on_an_axis_go_by_their_names(tmp_path):
     axes = {"num_labelled": ["a/x.yaml", "b/y.yaml c/z.yaml"]}
     settings = read(tmp_path, {"studies": [{**STUDY, "axes": axes}]})
-    assert [s.name for s in settings] == ["a,num_labelled=x", "a,num_labelled=y+z"]
+    assert [s.name for s in settings] == ["a+num_labelled_x", "a+num_labelled_y+z"]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,8 @@ def test_files_on_an_axis_go_by_their_names(tmp_path):
         ({"methods": "none"}, "methods must be a list of one or more, got 'none'"),
         ({"axes": {"total_epochs": 5}}, "total_epochs must be a list of one or more"),
         ({"learning_rates": [0.1]}, "chosen by the WER on the dev set.*Write both"),
-        ({"axes": {"total_epochs": [5, 5]}}, "a,total_epochs=5 comes 2 times"),
+        ({"axes": {"total_epochs": [5, 5]}}, r"a\+total_epochs_5 comes 2 times"),
+        ({"name": "a,b"}, "name is that of a directory, expected letters.*got 'a,b'"),
     ],
 )
 def test_a_wrong_study_is_refused(tmp_path, change, message):
