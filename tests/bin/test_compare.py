@@ -218,8 +218,8 @@ def test_a_call_that_stops_leaves_the_other_settings_alone(bench):
     output = bench.run()
     assert "run.sh: error: no teacher" in output
     rows = {r["setting"]: (r["status"], r["failure"]) for r in bench.rows(seed="1")}
-    assert rows["s,train_args=crash"] == ("failed", "run.sh: error: no teacher")
-    assert rows["s,train_args=fine"] == ("done", "")
+    assert rows["s+train_args_crash"] == ("failed", "run.sh: error: no teacher")
+    assert rows["s+train_args_fine"] == ("done", "")
 
 
 def test_learning_rates_are_searched_alike_and_the_best_is_compared(bench):
