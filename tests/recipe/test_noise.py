@@ -38,7 +38,7 @@ def test_parse_range_reads_two_numbers():
 
 @pytest.mark.parametrize("text", ["", "5", "10 0", "0 5 10", "a 5", "nan 5", "0 inf"])
 def test_parse_range_refuses(text):
-    with pytest.raises(ValueError, match="two numbers such as"):
+    with pytest.raises(ValueError, match="noise_db must be two numbers, least first"):
         parse_range(text)
 
 

@@ -16,7 +16,8 @@ from espnet_tutornet.recipe.trials import (
 
 OPTIONS = dict.fromkeys(
     "corpus corpus_dir train_set valid_set test_sets fs unlabelled_sets num_labelled "
-    "noisy_sets noise_db speed_perturb_factors token_type nbpe min_wav_duration max_wav_duration teacher "
+    "noisy_sets noise_db speed_perturb_factors token_type nbpe "
+    "min_wav_duration max_wav_duration teacher "
     "teacher_config teacher_model teacher_train_config teacher_epochs inference_model "
     "inference_config train_args ngpu teacher_layers hidden_form top_k nj".split(),
     "",
