@@ -1,6 +1,7 @@
 """The models that listen to a set: the teacher, and a student of each method."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
 from espnet_tutornet.report.experiments import Experiment, rkd_term
@@ -19,12 +20,14 @@ class Models:
     Attributes:
         teacher: of the students.
         students: trained models by student, method and label.
+        first: those of them that had a stage 1, as it left them.
         term: arguments of the RKD term, {} where none was used.
         audio: utterance id -> path and transcript.
     """
 
     teacher: "Recogniser"
     students: Dict[Key, "Recogniser"]
+    first: Dict[Key, "Recogniser"]
     term: Dict
     audio: Dict[str, Tuple[str, str]]
 
@@ -47,17 +50,24 @@ def load_models(setting: Setting) -> Optional[Models]:
     first = next((e.first_stage for e in setting.experiments if e.first_stage), None)
     term = rkd_term(first) if first else {}
     layer = term.get("teacher_layer", "last")
-    teacher = _load(recognition, setting, experiment, layer)
+    teacher = _load(recognition, setting, experiment.path, layer)
     students: Dict[Key, "Recogniser"] = {}
+    starts: Dict[Key, "Recogniser"] = {}
     for point in setting.points:
         if point.student in setting.students and teacher is not None:
-            recogniser = _load(recognition, setting, point.experiments[0])
-            if recogniser is not None:
-                students[point.student, point.method, point.label] = recogniser
+            run = point.experiments[0]
+            recogniser = _load(recognition, setting, run.path)
+            if recogniser is None:
+                continue
+            key = point.student, point.method, point.label
+            students[key] = recogniser
+            if run.first_stage and (run.first_stage / "export").is_dir():
+                start = _load(recognition, setting, run.first_stage)
+                starts.update({key: start} if start else {})
     audio = recognition.read_set(directory)
     if not students or not _hears(recognition, setting, teacher, audio):
         return None
-    return Models(teacher, students, term, audio)
+    return Models(teacher, students, starts, term, audio)
 
 
 def _teacher(setting: Setting) -> Optional[Experiment]:
@@ -80,14 +90,14 @@ def _hears(recognition, setting: Setting, teacher: "Recogniser", audio: Dict) ->
     return True
 
 
-def _load(recognition, setting: Setting, experiment: Experiment, layer: str = "last"):
-    files = recognition.find_files(experiment.path)
+def _load(recognition, setting: Setting, directory: Path, layer: str = "last"):
+    files = recognition.find_files(directory)
     if files is None:
         return None
     try:
         return recognition.Recogniser(*files, layer)
     except (ValueError, FileNotFoundError) as error:
-        setting.notes.append(f"{experiment.path.name} cannot be heard: {error}")
+        setting.notes.append(f"{directory.name} cannot be heard: {error}")
         return None
 
 

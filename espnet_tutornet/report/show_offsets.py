@@ -28,6 +28,7 @@ class Heard:
         spoken: tokens of the teacher.
         ours: the student's hidden states, (T, D) an utterance.
         theirs: the teacher's, at the student's frames.
+        first: as ``ours``, as stage 1 left the student; empty without one.
     """
 
     shift: float = 0.0
@@ -35,6 +36,7 @@ class Heard:
     spoken: int = 0
     ours: List[np.ndarray] = field(default_factory=list)
     theirs: List[np.ndarray] = field(default_factory=list)
+    first: List[np.ndarray] = field(default_factory=list)
 
 
 def show_offsets(setting: Setting, album: Album, models: Optional[Models]) -> Section:
@@ -55,7 +57,7 @@ def show_offsets(setting: Setting, album: Album, models: Optional[Models]) -> Se
         "CKA says how alike frames are to student and teacher: the linear centred "
         "kernel alignment (Kornblith et al. 2019) of the encoder's output with the "
         f"teacher's layer {models.teacher.layer}, 1 where one is a rotation of the "
-        "other."
+        "other; where stage 1 was exported, also as that left the student."
     )
     figures = []
     for student in setting.students:
@@ -68,7 +70,7 @@ def show_offsets(setting: Setting, album: Album, models: Optional[Models]) -> Se
     header = ["Student", "Method", "tokens", "in common", "mean ms", "median", "std"]
     rows = [[*key[::2], *_row_of(found)] for key, found in heard.items()]
     caption = "Tokens of the teacher, those in common, their offsets, and CKA"
-    section.blocks.append(Table(caption, [*header, "CKA"], rows))
+    section.blocks.append(Table(caption, [*header, "CKA", "after stage 1"], rows))
     return section
 
 
@@ -87,8 +89,11 @@ def _row_of(heard: Heard) -> List[str]:
         shown[2:4] = f"{mean(values):+.1f}", f"{median(values):+.1f}"
     if len(values) > 1:
         shown[4] = f"{stdev(values):.1f}"
-    alike = linear_cka(np.concatenate(heard.ours), np.concatenate(heard.theirs))
-    return [*shown, f"{alike:.2f}"]
+    theirs = np.concatenate(heard.theirs)
+    for ours in (heard.ours, heard.first):
+        alike = linear_cka(np.concatenate(ours), theirs) if ours else None
+        shown.append("-" if alike is None else f"{alike:.2f}")
+    return shown
 
 
 def _listen(models: Models, utt_ids: List[str]) -> Dict[Key, Heard]:
@@ -108,6 +113,9 @@ def _listen(models: Models, utt_ids: List[str]) -> Dict[Key, Heard]:
             frames = [(len(x.hidden), x.shift) for x in (ours, theirs)]
             found.ours.append(ours.hidden.numpy())
             found.theirs.append(theirs.hidden.numpy()[match_frames(*frames)])
+            if key in models.first:
+                first = models.first[key].recognise(wave, fs)
+                found.first.append(first.hidden.numpy())
     return heard
 
 

@@ -62,6 +62,7 @@ def recipe(tmp_path_factory, save_asr, wav_data):
                 write_log(first, "loss_rkd", [0.5, 0.25])
                 terms = {"rkd": {"frame_weights": "peak"}}
                 (first / "distill.yaml").write_text(yaml.safe_dump({"terms": terms}))
+                save_asr(first / "export", seed + 5, "rnn")
     (root / "data").mkdir()
     (root / "data/data").symlink_to(wav_data)
     return root
@@ -133,6 +134,17 @@ def test_methods_tell_mean_wer_and_frame_weights(page):
     assert "small, No distillation: 33.33 %" in label
     assert "small, RKD, then SKD: 8.33 %" in label
     assert "weights of the RKD stages here: peak." in text_of(section(page, "methods"))
+
+
+def test_similarity_is_that_of_the_student_and_of_its_stage_1(page):
+    table = section(page, "offsets").findall(".//table")[-1]
+    header, *rows = [[text_of(c) for c in r] for r in table.iter() if r.tag == "tr"]
+    assert header[-2:] == ["CKA", "after stage 1"]
+    by_method = {row[1]: row[-2:] for row in rows}
+    assert by_method["No distillation"][1] == "-"
+    alike, first = by_method["RKD, then SKD"]
+    assert 0.0 < float(alike) < 0.99
+    assert first == alike  # the very network, in these runs
 
 
 def test_curves_of_both_stages_are_joined(page):

@@ -168,11 +168,11 @@ student_runs() {  # student_runs METHOD ...: their names
     done; done; done
 }
 train_students() {  # train_students TITLE METHOD ...
-    local title="$1" method run
+    local title="$1" method run checkpoint="${inference_model}"
+    [ "${title}" != RKD ] || checkpoint=valid.loss_rkd.best.pth
     shift
     for method in "$@"; do student_jobs "${method}"; done
     launch "${title}" "${train_nj}" 1 "${train_cmd}"
-    [ "${title}" != RKD ] || return 0  # exported are students alone
-    for run in $(student_runs "$@"); do export_job "${run}" "${inference_model}"; done
+    for run in $(student_runs "$@"); do export_job "${run}" "${checkpoint}"; done
     launch "export" "${nj}" 1
 }
