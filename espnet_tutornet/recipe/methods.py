@@ -13,6 +13,8 @@ NAMES = {
     "rkd_task": "RKD, then task loss",
     "rkd_skd": "RKD, then SKD",
 }
+ALONE = {"both": "SKD with RKD"}
+THEN = {"task": "task loss", "skd": "SKD", **ALONE}
 
 
 def split_method(method: str) -> Tuple[str, str]:
@@ -30,15 +32,15 @@ def name_method(method: str) -> str:
     """Name a method in a table.
 
     Example:
-        >>> [name_method(name) for name in ("rkd_skd", "kl", "rkdmask_task")]
-        ['RKD, then SKD', 'SKD (kl) only', 'RKD (mask), then task loss']
+        >>> [name_method(name) for name in ("rkd_skd", "kl", "rkdmask_both")]
+        ['RKD, then SKD', 'SKD (kl) only', 'RKD (mask), then SKD with RKD']
     """
     if method in NAMES:
         return NAMES[method]
     form, rest = split_method(method)
-    then = {"skd": "SKD", "task": "task loss"}.get(rest, f"SKD ({rest})")
     if not form:
-        return f"{then} only"
+        return ALONE.get(method, f"SKD ({method}) only")
+    then = THEN.get(rest, f"SKD ({rest})")
     kind = form[len("rkd") :]
     return f"RKD ({kind}), then {then}" if kind else f"RKD, then {then}"
 

@@ -9,6 +9,8 @@ from espnet_tutornet.recipe.methods import NAMES, name_method, rank_method, spli
         ("none", ("", "none"), "No distillation"),
         ("my_kl", ("", "my_kl"), "SKD (my_kl) only"),
         ("rkd_my_kl", ("rkd", "my_kl"), "RKD, then SKD (my_kl)"),
+        ("both", ("", "both"), "SKD with RKD"),
+        ("rkd_both", ("rkd", "both"), "RKD, then SKD with RKD"),
         ("rkdmask_skd", ("rkdmask", "skd"), "RKD (mask), then SKD"),
         ("rkdmask_task", ("rkdmask", "task"), "RKD (mask), then task loss"),
     ],
