@@ -1,20 +1,10 @@
 from pathlib import Path
 
-import numpy as np
 import pytest
 import soundfile
 
 from espnet_tutornet.bin.perturb_speed import main
 from espnet_tutornet.recipe.data_dir import Utterance, read_data_dir, write_data_dir
-
-
-@pytest.fixture
-def data_dir(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    noise = np.random.default_rng(0).normal(scale=0.1, size=900)
-    soundfile.write("a.wav", noise, 8000)
-    write_data_dir("data/train", [Utterance("1-2-0000", "1", "a.wav", 900, "ONE")])
-    return "data/train"
 
 
 def _run(data_dir, out_dir, *options):
