@@ -2,8 +2,9 @@
 
 Importing ESPnet takes 7-8 s. This command imports what the jobs need, then forks one
 process a job. A job that is done with the same command and the same inputs is skipped;
-a changed one runs again. A job that was killed goes on from its ``resumes`` files, but
-not from those of an attempt with another command or other inputs: they are removed.
+a changed one runs again. One that needs the marker of another waits for it. A job that
+was killed goes on from its ``resumes`` files, but not from those of an attempt with
+another command or other inputs: they are removed.
 """
 
 import argparse
@@ -20,13 +21,19 @@ import time
 from collections import deque
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import List, Tuple
+from typing import Dict, List, Tuple
 
 from tqdm import tqdm
 
 from espnet_tutornet.bin.command import exit_on_error
 from espnet_tutornet.recipe.files import atomic_write
-from espnet_tutornet.recipe.jobs import Job, read_jobs, stamp_jobs
+from espnet_tutornet.recipe.jobs import (
+    Job,
+    drop_followers,
+    plan_jobs,
+    read_jobs,
+    take_ready,
+)
 
 
 def run_jobs(
@@ -45,38 +52,50 @@ def run_jobs(
         FileNotFoundError: an input of a job is missing; none was started.
         RuntimeError: a job failed; the others were run to their end.
     """
-    stamps = stamp_jobs(jobs, keep_going)
-    jobs = list(stamps)
-    waiting = deque(job for job in jobs if not job.is_done(stamps[job]))
-    print(f"{title}: {len(waiting)} to do, {len(jobs) - len(waiting)} done before")
+    waiting, done = plan_jobs(jobs, keep_going)
+    total = len(waiting) + done
+    print(f"{title}: {len(waiting)} to do, {done} done before")
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         for module in dict.fromkeys(job.module for job in waiting):
             importlib.import_module(module)  # some greet on import
-    running, failed = [], []
+    running: Dict[Job, Tuple[str, multiprocessing.Process]] = {}
+    failed: List[Job] = []
     bar = tqdm(total=len(waiting), desc=title, unit="job", disable=None)
+
+    def fail(job: Job, message: str) -> None:
+        failed.append(job)
+        bar.write(f"FAILED {message}")
+        for left in drop_followers(waiting, job):
+            bar.write(f"Left out: {left.log}, which waits for {job.log}")
+
     try:
         while waiting or running:
-            while waiting and len(running) < nj:
-                job = waiting.popleft()
-                job.begin(stamps[job])
-                running.append(_start(job, threads))
+            while len(running) < nj and (job := take_ready(waiting, running)):
+                try:
+                    stamp = job.stamp()
+                except FileNotFoundError as error:  # gone since, or never made
+                    fail(job, str(error))
+                    continue
+                job.begin(stamp)
+                running[job] = stamp, _start(job, threads)
             time.sleep(0.05)
-            for job, process in [pair for pair in running if not pair[1].is_alive()]:
-                running.remove((job, process))
+            for job, (stamp, process) in list(running.items()):
+                if process.is_alive():
+                    continue
+                del running[job]
                 bar.update()
                 if process.exitcode == 0:
                     with atomic_write(job.done) as f:
-                        print(stamps[job], file=f)
+                        print(stamp, file=f)
                 else:
-                    failed.append(job)
-                    bar.write(_failure(job, process.exitcode))
+                    fail(job, _read_failure(job, process.exitcode))
     finally:
-        for _, process in running:
+        for _, process in running.values():
             process.terminate()
     bar.close()
     if failed:
         message = (
-            f"{len(failed)} of {len(jobs)} jobs failed: "
+            f"{len(failed)} of {total} jobs failed: "
             f"{', '.join(str(job.log) for job in failed)}. Mend the cause and run the "
             "stage again: what is done stays done."
         )
@@ -85,13 +104,13 @@ def run_jobs(
         print(message)
 
 
-def _start(job: Job, threads: int) -> Tuple[Job, multiprocessing.Process]:
+def _start(job: Job, threads: int) -> multiprocessing.Process:
     job.log.parent.mkdir(parents=True, exist_ok=True)
     # not daemonic: ESPnet's data loaders start workers of their own
     context = multiprocessing.get_context("fork")
     process = context.Process(target=_child, args=(job, threads, os.getpid()))
     process.start()
-    return job, process
+    return process
 
 
 def _child(job: Job, threads: int, parent: int) -> None:
@@ -120,10 +139,10 @@ def _die_with(parent: int) -> None:
         sys.exit(1)
 
 
-def _failure(job: Job, exitcode: int, lines: int = 15) -> str:
+def _read_failure(job: Job, exitcode: int, lines: int = 15) -> str:
     with job.log.open(encoding="utf-8", errors="replace") as f:
         tail = "".join(deque(f, maxlen=lines))
-    return f"FAILED (status {exitcode}), last lines of {job.log}:\n{tail}"
+    return f"(status {exitcode}), last lines of {job.log}:\n{tail}"
 
 
 def get_parser() -> argparse.ArgumentParser:

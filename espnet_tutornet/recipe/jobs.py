@@ -4,13 +4,15 @@ A jobs file has one job a line, words quoted as in a shell:
 
     done=exp/a/.done log=exp/a/train.log depends=conf/a.yaml,data/.done -- \
         espnet2.bin.asr_train --config conf/a.yaml --output_dir exp/a
+
+A job that depends on the marker of one before it waits until that has ended.
 """
 
 import hashlib
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Iterable, List, Optional, Sequence, Tuple
 
 from espnet_tutornet.recipe.files import atomic_write
 
@@ -56,6 +58,10 @@ class Job:
     def is_done(self, stamp: str) -> bool:
         """Tell whether the marker is there and holds ``stamp``."""
         return self.done.is_file() and self.done.read_text().strip() == stamp
+
+    def waits_for(self, others: Iterable["Job"]) -> bool:
+        """Tell whether it depends on the marker of one of ``others``."""
+        return any(other.done in self.depends for other in others)
 
     def begin(self, stamp: str) -> None:
         """Remove the marker, and what an attempt under another stamp left behind."""
@@ -103,23 +109,57 @@ def _paths(value: str) -> Tuple[Path, ...]:
     return tuple(Path(path) for path in value.split(",") if path)
 
 
-def stamp_jobs(jobs: List[Job], keep_going: bool) -> Dict[Job, str]:
-    """Stamp jobs by their inputs as they are now.
+def plan_jobs(jobs: Sequence[Job], keep_going: bool) -> Tuple[List[Job], int]:
+    """Tell which jobs have to run: those that are not done, and all that wait for them.
+
+    A job waits for another one before it whose marker it depends on.
 
     Args:
         jobs: the jobs.
         keep_going: leave out jobs whose inputs are missing, and unmark them.
 
+    Returns:
+        The jobs that have to run, and the number of those that are done.
+
     Raises:
         FileNotFoundError: an input of a job is missing, without ``keep_going``.
     """
-    stamps = {}
+    missing: List[Job] = []
+    done = 0
     for job in jobs:
         try:
-            stamps[job] = job.stamp()
+            if not job.waits_for(missing) and job.is_done(job.stamp()):
+                done += 1
+            else:
+                missing.append(job)
         except FileNotFoundError as error:
             if not keep_going:
                 raise
             job.done.unlink(missing_ok=True)  # it told of inputs that are gone
             print(f"Left out: {error}")
-    return stamps
+    return missing, done
+
+
+def take_ready(waiting: List[Job], running: Iterable[Job]) -> Optional[Job]:
+    """Take the first job out that waits for none of the others, None where all do."""
+    unfinished = [*running, *waiting]
+    for job in waiting:
+        if not job.waits_for(unfinished):
+            waiting.remove(job)
+            return job
+    return None
+
+
+def drop_followers(waiting: List[Job], failed: Job) -> List[Job]:
+    """Take all jobs out that wait for one that failed, or for such a job; unmark them.
+
+    Returns:
+        The jobs that were taken out.
+    """
+    followers = [job for job in waiting if job.waits_for([failed])]
+    for job in followers:
+        waiting.remove(job)
+        job.done.unlink(missing_ok=True)
+    return followers + [
+        job for each in followers for job in drop_followers(waiting, each)
+    ]

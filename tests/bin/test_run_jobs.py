@@ -198,6 +198,66 @@ def test_with_keep_going_the_rest_runs_and_what_lacks_its_input_is_unmarked(benc
     assert bench.calls("b") == bench.calls("c") == ["work"]
 
 
+def add_chain(bench, first="work"):
+    """A job, one that waits for it, and one that waits for that."""
+    bench.add("a", first)
+    bench.add("b", "work", depends=[bench.path / "a/.done"])
+    bench.add("c", "work", depends=[bench.path / "b/.done"])
+    bench.add("d", "work")
+
+
+@pytest.mark.parametrize("nj", ["1", "3"])
+def test_a_job_waits_for_the_one_whose_marker_it_needs(bench, nj):
+    bench.add("a", "work")
+    bench.add("b", "after", depends=[bench.path / "a/.done", bench.path / "out_a"])
+    done = bench.run("--nj", nj)  # out_a is not there before a has run
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 to do, 0 done before" in done.stdout
+    assert bench.calls("b") == ["after"]
+    assert "0 to do, 2 done before" in bench.run().stdout
+
+
+def test_a_free_process_takes_the_next_job_that_waits_for_nobody(bench):
+    bench.add("m1", "meet")  # ends when m2 runs beside it
+    bench.add("b", "work", depends=[bench.path / "m1/.done"])
+    bench.add("m2", "meet")
+    done = bench.run("--nj", "2")
+    assert done.returncode == 0, done.stdout
+    assert bench.calls("b") == ["work"]
+
+
+def test_what_waited_runs_again_with_what_it_waited_for(bench):
+    add_chain(bench)
+    bench.run()
+    (bench.path / "a/.done").unlink()  # run again with the same command and inputs
+    assert "3 to do, 1 done before" in bench.run().stdout
+    assert [len(bench.calls(name)) for name in "abcd"] == [2, 2, 2, 1]
+
+
+@pytest.mark.parametrize("option", [[], ["--keep_going"]])
+def test_what_waits_for_a_failed_job_is_left_out_and_unmarked(bench, option):
+    add_chain(bench)
+    bench.run()
+    bench.lines.clear()
+    add_chain(bench, first="fail")
+    done = bench.run(*option)
+    assert done.returncode == (0 if option else 1)
+    for name in "bc":
+        assert f"Left out: {bench.path}/{name}/x.log, which waits" in done.stdout
+    assert [bench.done(name) for name in "abcd"] == [False, False, False, True]
+    assert [len(bench.calls(name)) for name in "abcd"] == [2, 1, 1, 1]
+
+
+def test_an_input_that_a_job_should_have_made_fails_those_that_need_it(bench):
+    bench.add("a", "work")
+    bench.add("b", "work", depends=[bench.path / "a/.done", bench.path / "absent"])
+    bench.add("c", "work")
+    done = bench.run()
+    assert done.returncode == 1
+    assert f"FAILED {bench.path}/b: needs {bench.path}/absent, which" in done.stdout
+    assert [bench.done(name) for name in "abc"] == [True, False, True]
+
+
 def test_words_are_quoted_as_in_a_shell(tmp_path):
     jobs = tmp_path / "jobs.txt"
     jobs.write_text(

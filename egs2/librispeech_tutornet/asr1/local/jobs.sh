@@ -167,12 +167,16 @@ student_runs() {  # student_runs METHOD ...: their names
         echo "$(name_of "${config}")_${method}_seed${seed}"
     done; done; done
 }
-train_students() {  # train_students TITLE METHOD ...
-    local title="$1" method run checkpoint="${inference_model}"
+train_students() {  # train_students TITLE METHOD ...: train and export, loading ESPnet once
+    local title="$1" method run checkpoint="${inference_model}" cmd="${train_cmd}"
     [ "${title}" != RKD ] || checkpoint=valid.loss_rkd.best.pth
     shift
     for method in "$@"; do student_jobs "${method}"; done
-    launch "${title}" "${train_nj}" 1 "${train_cmd}"
+    # each machine runs the jobs of its launch, and an export is for one
+    if [ "${num_nodes}" -gt 1 ]; then
+        launch "${title}" "${train_nj}" 1 "${cmd}"
+        cmd=
+    fi
     for run in $(student_runs "$@"); do export_job "${run}" "${checkpoint}"; done
-    launch "export" "${nj}" 1
+    launch "${title}" "${train_nj}" 1 "${cmd}"
 }
