@@ -19,10 +19,11 @@ def hash_corpus(corpus_dir: Union[str, Path]) -> str:
     as LibriSpeech has, are seconds.
 
     Args:
-        corpus_dir: in LibriSpeech's layout; one that is not there is empty.
+        corpus_dir: in LibriSpeech's layout, links to splits or speakers of others
+            included; one that is not there is empty.
     """
     digest = hashlib.sha256()
-    for folder, folders, names in os.walk(corpus_dir):
+    for folder, folders, names in os.walk(corpus_dir, followlinks=True):
         folders.sort()
         for name in sorted(names):
             path = Path(folder, name)

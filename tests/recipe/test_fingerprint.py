@@ -75,3 +75,15 @@ def test_the_hash_of_a_corpus_follows_names_sizes_and_transcripts(tmp_path):
     (chapter / "1-2-0.flac").rename(chapter / "1-2-1.flac")
     hashes.append(hash_corpus(tmp_path / "moved"))
     assert len(set(hashes)) == 4
+
+
+def test_a_corpus_made_of_links_hashes_as_what_they_lead_to(tmp_path):
+    chapter = tmp_path / "corpus/train-clean/1/2"
+    chapter.mkdir(parents=True)
+    (chapter / "1-2.trans.txt").write_text("1-2-0 ONE\n")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked/train-clean").symlink_to(tmp_path / "corpus/train-clean")
+    before = hash_corpus(tmp_path / "linked")
+    assert before == hash_corpus(tmp_path / "corpus")
+    (chapter / "1-2.trans.txt").write_text("1-2-0 TWO\n")
+    assert hash_corpus(tmp_path / "linked") != before
