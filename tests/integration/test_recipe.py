@@ -166,8 +166,8 @@ def test_a_changed_weight_retrains_only_what_uses_it(repeated, finished, call, c
     after = _mtimes(finished.exp)
     touched = {path.split("/")[0] for path in before if before[path] != after[path]}
     assert touched == {"student_conformer_skd_seed1"}
-    assert "RKD: 0 to do, 1 done before" in output
-    assert "comparison: 1 to do, 1 done before" in output
+    assert "RKD: 0 to do, 2 done before" in output
+    assert "comparison: 2 to do, 2 done before" in output
     assert final.read_bytes() != old
     log = (final.parents[1] / "train.log").read_text()
     assert log.count("1/6epoch started") == 2  # from the start, not resumed
