@@ -57,6 +57,12 @@ def get_parser() -> argparse.ArgumentParser:
         "from its directory",
     )
     parser.add_argument(
+        "--baseline",
+        default="none",
+        metavar="METHOD",
+        help="What SUMMARY.md compares the other methods with",
+    )
+    parser.add_argument(
         "--dry_run", action="store_true", help="Say what would run, and run nothing"
     )
     return parser
@@ -80,9 +86,15 @@ def main(cmd=None) -> None:
     given = dict(word.split("=", 1) for word in args.options)
     run_sh = args.run_sh.resolve()
     settings = read_grid(args.grid, read_options(run_sh), given)
+    methods = list(dict.fromkeys(m for s in settings for m in s.methods))
+    if args.baseline not in (*methods, "none"):
+        raise ValueError(
+            f"--baseline must be a method of the grid, {', '.join(methods)}, got "
+            f"{args.baseline}."
+        )
     out = (args.out_dir or Path("compare", args.grid.stem)).resolve()
     with lock(out):
-        comparison = Comparison(settings, out, run_sh, args.nj)
+        comparison = Comparison(settings, out, run_sh, args.nj, args.baseline)
         if args.dry_run:
             for trial, outcome in comparison.outcomes.items():
                 print(f"{outcome.status:8} {outcome.role:7} {trial.directory}")

@@ -46,10 +46,19 @@ class Comparison:
         out: directory for everything.
         run_sh: of the recipe; relative paths of the grid start from its directory.
         nj: processes side by side.
+        baseline: the method that the summary compares the others with.
     """
 
-    def __init__(self, settings: List[Setting], out: Path, run_sh: Path, nj: int):
+    def __init__(
+        self,
+        settings: List[Setting],
+        out: Path,
+        run_sh: Path,
+        nj: int,
+        baseline: str = "none",
+    ):
         self.settings, self.out, self.run_sh, self.nj = settings, out, run_sh, nj
+        self.baseline = baseline
         self.defaults = read_options(run_sh)
         self.progress = Progress(settings, self.defaults["total_epochs"])
         self.outcomes: Dict[Trial, Outcome] = {}
@@ -220,7 +229,7 @@ class Comparison:
             for teacher in find_teacher(self.out, setting, inference)
         ]
         write_results(self.out / "results.csv", outcomes)
-        summary = summarise_comparison(self.out)
+        summary = summarise_comparison(self.out, self.baseline)
         with atomic_write(self.out / "SUMMARY.md") as f:
             f.write(summary)
         return summary

@@ -22,20 +22,23 @@ Row = Dict[str, str]
 Group = Tuple[str, str]  # student and method
 NOTE = """\
 WER and CER in percent: mean, sample standard deviation and range over the seeds. The
-change is the WER minus that of the same student without distillation, in points, with
-the 95 % interval and the two-sided p-value of a paired bootstrap over utterances
-({resamples} resamples), seeds matched. It tells whether these very trainings differ on
-other utterances; whether other seeds would, the spread has to say. The p-values are
-corrected (Holm 1979) for the number of methods of that student.
+change is the WER minus that of the same student with the method `{baseline}`, in
+points, with the 95 % interval and the two-sided p-value of a paired bootstrap over
+utterances ({resamples} resamples), seeds matched. It tells whether these very trainings
+differ on other utterances; whether other seeds would, the spread has to say. The
+p-values are corrected (Holm 1979) for the number of methods of that student.
 """
 
 
-def summarise_comparison(out: Path, resamples: int = 1000) -> str:
+def summarise_comparison(
+    out: Path, baseline: str = "none", resamples: int = 1000
+) -> str:
     """Summarise ``<out>/results.csv`` in Markdown, a table a setting.
 
     Args:
         out: directory of the comparison; the errors of utterances are read from the
             runs below it.
+        baseline: the method that the others are compared with.
         resamples: of the bootstrap.
 
     Raises:
@@ -51,9 +54,9 @@ def summarise_comparison(out: Path, resamples: int = 1000) -> str:
         lines.append(f"No run has ended yet: results.csv has {counts}, none done.")
     for setting in dict.fromkeys(row["setting"] for row in done):
         chosen = [row for row in done if row["setting"] == setting]
-        lines += [f"## {setting}", "", _tabulate(out, chosen, resamples), ""]
+        lines += [f"## {setting}", "", _tabulate(out, chosen, baseline, resamples), ""]
     if len(lines) > 3:
-        lines.append(NOTE.format(resamples=resamples))
+        lines.append(NOTE.format(baseline=baseline, resamples=resamples))
     if failed:
         lines += ["## Failed", ""]
     for row in failed:
@@ -62,7 +65,7 @@ def summarise_comparison(out: Path, resamples: int = 1000) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _tabulate(out: Path, rows: Sequence[Row], resamples: int) -> str:
+def _tabulate(out: Path, rows: Sequence[Row], baseline: str, resamples: int) -> str:
     """Tabulate the runs of one setting: a row for a student and method."""
     sets = [name[len("wer_") :] for name in rows[0] if name.startswith("wer_")]
     sets = [name for name in sets if any(row[f"wer_{name}"] for row in rows)]
@@ -74,7 +77,9 @@ def _tabulate(out: Path, rows: Sequence[Row], resamples: int) -> str:
     header += ["Seeds", *(f"{unit} {name}" for name in sets for unit in ("WER", "CER"))]
     header += [f"Change {name}" for name in sets] + ["RTF", "Training"]
     table = []
-    changes = {name: _compare_all(out, groups, name, resamples) for name in sets}
+    changes = {
+        name: _compare_all(out, groups, baseline, name, resamples) for name in sets
+    }
     for (student, method), group in groups.items():
         first = group[0]
         line = [student, name_method(method), *[first["learning_rate"]] * rated]
@@ -107,16 +112,20 @@ def _mean(group: Sequence[Row], column: str) -> Optional[float]:
 
 
 def _compare_all(
-    out: Path, groups: Mapping[Group, List[Row]], test_set: str, resamples: int
+    out: Path,
+    groups: Mapping[Group, List[Row]],
+    baseline: str,
+    test_set: str,
+    resamples: int,
 ) -> Dict[Group, Difference]:
-    """Compare every method with no distillation; correct the p-values by student."""
+    """Compare every method with ``baseline``; correct the p-values by student."""
     found: Dict[Group, Difference] = {}
     for student in dict.fromkeys(student for student, _ in groups):
-        baseline = groups.get((student, "none"), [])
+        theirs = groups.get((student, baseline), [])
         ours = {
-            key: _compare(out, group, baseline, test_set, resamples)
+            key: _compare(out, group, theirs, test_set, resamples)
             for key, group in groups.items()
-            if key[0] == student and key[1] != "none"
+            if key[0] == student and key[1] != baseline
         }
         known = {key: each for key, each in ours.items() if each is not None}
         corrected = correct_p_values([each.p_value for each in known.values()])

@@ -353,6 +353,23 @@ def test_one_comparison_a_directory(bench):
     bench.run("--dry_run")
 
 
-@pytest.mark.parametrize("words", [["--nj", "0"], ["--run_sh", "nowhere/run.sh"]])
-def test_a_wrong_command_line_is_refused(bench, words):
-    assert "error: " in bench.run(*words, status=1)
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--nj", "0"], "--nj of 1 or more, got none and 0"),
+        (["--run_sh", "nowhere/run.sh"], "nowhere/run.sh: no such file"),
+        (["--baseline", "kl"], "must be a method of the grid, none, skd, got kl"),
+    ],
+)
+def test_a_wrong_command_line_is_refused(bench, words, message):
+    output = bench.run(*words, status=1)
+    assert "error: " in output and message in output
+
+
+def test_the_summary_can_be_against_another_method(bench):
+    bench.run()
+    before = (bench.out / "results.csv").read_text()
+    output = bench.run("--baseline", "skd")
+    assert not bench.calls() and (bench.out / "results.csv").read_text() == before
+    none = next(line for line in output.splitlines() if "| No distillation" in line)
+    assert re.search(r"\| \+\S+ \(\+\S+ to \+\S+\), p = 0\.00\d \|", none)

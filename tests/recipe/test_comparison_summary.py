@@ -28,8 +28,8 @@ def add(out, method, seed, wrong, status="done", role="final", **changes):
         f.write(",".join(f'"{row[name]}"' for name in NAMES) + "\n")
 
 
-def table(out, heading="## s"):
-    text = summarise_comparison(out).split(f"{heading}\n")[1]
+def table(out, heading="## s", **options):
+    text = summarise_comparison(out, **options).split(f"{heading}\n")[1]
     rows = [line for line in text.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
     return [dict(zip(cells[0], row)) for row in cells[2:]]
@@ -68,6 +68,16 @@ def test_equal_runs_are_no_change(tmp_path):
     add(tmp_path, "none", 1, 5)
     add(tmp_path, "skd", 1, 5)
     assert table(tmp_path)[1]["Change test"] == "+0.00 (+0.00 to +0.00), p = 1.000"
+
+
+def test_another_method_can_be_the_baseline(tmp_path):
+    for method, wrong in (("none", 12), ("skd", 8), ("kl", 3)):
+        add(tmp_path, method, 1, wrong)
+    none, skd, kl = table(tmp_path, baseline="skd")
+    assert none["Change test"].startswith("+4.00 (")  # 4 errors more in 100 words
+    assert skd["Change test"] == "-"
+    assert kl["Change test"].startswith("-5.00 (")
+    assert "with the method `skd`" in summarise_comparison(tmp_path, "skd")
 
 
 def test_settings_have_a_table_and_a_baseline_each(tmp_path):
