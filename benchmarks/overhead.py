@@ -7,22 +7,20 @@ comparison has to have run without a pause since --since.
 """
 
 import argparse
-import re
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Iterator, Tuple
 
-ENDED = re.compile(r"# ended, ([\d.]+) s\s*$")
+from espnet_tutornet.recipe.outcomes import read_seconds
 
 
 def read_jobs(directory: Path, since: float) -> Iterator[Tuple[str, float, float]]:
     """Yield kind, begin and end of each job, in seconds."""
     for log in directory.rglob("*.log"):
-        found = ENDED.search(log.read_text(encoding="utf-8", errors="replace")[-200:])
-        end = log.stat().st_mtime
-        if found and end - float(found[1]) >= since:
-            yield log.stem, end - float(found[1]), end
+        seconds, end = read_seconds(log), log.stat().st_mtime
+        if seconds is not None and end - seconds >= since:
+            yield log.stem, end - seconds, end
 
 
 def main() -> None:

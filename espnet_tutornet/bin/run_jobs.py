@@ -52,7 +52,8 @@ def run_jobs(
         FileNotFoundError: an input of a job is missing; none was started.
         RuntimeError: a job failed; the others were run to their end.
     """
-    waiting, done = plan_jobs(jobs, keep_going)
+    stamps, done = plan_jobs(jobs, keep_going)
+    waiting = list(stamps)
     total = len(waiting) + done
     print(f"{title}: {len(waiting)} to do, {done} done before")
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
@@ -72,8 +73,8 @@ def run_jobs(
         while waiting or running:
             while len(running) < nj and (job := take_ready(waiting, running)):
                 try:
-                    stamp = job.stamp()
-                except FileNotFoundError as error:  # gone since, or never made
+                    stamp = stamps[job] or job.stamp()
+                except FileNotFoundError as error:  # what it waited for did not make it
                     fail(job, str(error))
                     continue
                 job.begin(stamp)

@@ -12,7 +12,7 @@ import hashlib
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable, List, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from espnet_tutornet.recipe.files import atomic_write
 
@@ -109,7 +109,9 @@ def _paths(value: str) -> Tuple[Path, ...]:
     return tuple(Path(path) for path in value.split(",") if path)
 
 
-def plan_jobs(jobs: Sequence[Job], keep_going: bool) -> Tuple[List[Job], int]:
+def plan_jobs(
+    jobs: Sequence[Job], keep_going: bool
+) -> Tuple[Dict[Job, Optional[str]], int]:
     """Tell which jobs have to run: those that are not done, and all that wait for them.
 
     A job waits for another one before it whose marker it depends on.
@@ -119,19 +121,21 @@ def plan_jobs(jobs: Sequence[Job], keep_going: bool) -> Tuple[List[Job], int]:
         keep_going: leave out jobs whose inputs are missing, and unmark them.
 
     Returns:
-        The jobs that have to run, and the number of those that are done.
+        The jobs that have to run, with their stamps, None where a job waits and its
+        inputs are still to come, and the number of those that are done.
 
     Raises:
         FileNotFoundError: an input of a job is missing, without ``keep_going``.
     """
-    missing: List[Job] = []
+    missing: Dict[Job, Optional[str]] = {}
     done = 0
     for job in jobs:
         try:
-            if not job.waits_for(missing) and job.is_done(job.stamp()):
+            stamp = None if job.waits_for(missing) else job.stamp()
+            if stamp and job.is_done(stamp):
                 done += 1
             else:
-                missing.append(job)
+                missing[job] = stamp
         except FileNotFoundError as error:
             if not keep_going:
                 raise

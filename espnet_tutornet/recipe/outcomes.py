@@ -99,7 +99,7 @@ def read_outcome(out: Path, outcome: Outcome) -> Outcome:
     trainings = [folder]
     if outcome.trial.first_directory and outcome.role != "teacher":
         trainings.append(out / outcome.trial.first_directory)
-    seconds = [_read_seconds(path / "train.log") for path in trainings]
+    seconds = [read_seconds(path / "train.log") for path in trainings]
     known = [value for value in seconds if value is not None]
     total = sum(known) if len(known) == len(trainings) else None
     return replace(outcome, run=runs.get(outcome.inference), train_seconds=total)
@@ -122,8 +122,8 @@ def find_teacher(out: Path, setting: Setting, inference: str) -> List[Outcome]:
     return [outcome for outcome in found if outcome.run]
 
 
-def _read_seconds(log: Path) -> Optional[float]:
-    """Read what run_jobs wrote at the end of a log: ``# ended, 12.3 s``."""
+def read_seconds(log: Path) -> Optional[float]:
+    """Read what run_jobs wrote at the end of a log, ``# ended, 12.3 s``, or None."""
     words = read_tail(log, 1).split()
     return float(words[2]) if words[:2] == ["#", "ended,"] else None
 
