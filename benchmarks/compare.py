@@ -13,7 +13,13 @@ from pathlib import Path
 
 from espnet_tutornet.recipe.comparison_summary import summarise_comparison
 from espnet_tutornet.recipe.grid import Setting
-from espnet_tutornet.recipe.outcomes import Outcome, read_outcome, write_results
+from espnet_tutornet.recipe.outcomes import (
+    Outcome,
+    describe_outcome,
+    find_errors,
+    read_outcome,
+)
+from espnet_tutornet.recipe.records import ERRORS, RESULTS, write_errors, write_results
 from espnet_tutornet.recipe.scoring import score
 from espnet_tutornet.recipe.trials import Trial
 
@@ -77,7 +83,11 @@ def main() -> None:
             for trial in trials
         ]
         outcomes = [read_outcome(out, outcome) for outcome in outcomes]
-        write_results(out / "results.csv", outcomes)
+        write_results(out / RESULTS, list(map(describe_outcome, outcomes)))
+        errors: dict = {}
+        for outcome in outcomes:
+            errors |= find_errors(out, outcome)
+        write_errors(out / ERRORS, errors)
         gathered = time.perf_counter()
         summarise_comparison(out)
         end = time.perf_counter()

@@ -1,7 +1,8 @@
 """Run a comparison: a grid of students, methods, seeds and options of run.sh.
 
 Runs what is missing and no more, goes on where it was stopped, and writes
-``results.csv`` (a row a run) and ``SUMMARY.md`` after every call of run.sh. A run that
+``results.csv`` (a row a run), ``errors.csv`` (the errors of every utterance) and
+``SUMMARY.md`` after every call of run.sh. A run that
 fails is recorded with the last lines of its log; the others go on, and the next
 comparison tries it again. The grid: see ``espnet_tutornet.recipe.grid``.
 """
@@ -17,6 +18,7 @@ from typing import Iterator
 from espnet_tutornet.bin.command import exit_on_error
 from espnet_tutornet.recipe.comparison import Comparison
 from espnet_tutornet.recipe.grid import read_grid, read_options
+from espnet_tutornet.recipe.records import read_records
 
 
 @contextmanager
@@ -63,6 +65,13 @@ def get_parser() -> argparse.ArgumentParser:
         help="What SUMMARY.md compares the other methods with",
     )
     parser.add_argument(
+        "--records",
+        type=Path,
+        metavar="DIR",
+        help="results.csv and errors.csv of an earlier comparison: what is done there "
+        "with the same inputs is not run again",
+    )
+    parser.add_argument(
         "--dry_run", action="store_true", help="Say what would run, and run nothing"
     )
     return parser
@@ -93,15 +102,16 @@ def main(cmd=None) -> None:
             f"{args.baseline}."
         )
     out = (args.out_dir or Path("compare", args.grid.stem)).resolve()
+    records = read_records(args.records) if args.records else None
     with lock(out):
-        comparison = Comparison(settings, out, run_sh, args.nj, args.baseline)
+        comparison = Comparison(settings, out, run_sh, args.nj, args.baseline, records)
         if args.dry_run:
             for trial, outcome in comparison.outcomes.items():
                 print(f"{outcome.status:8} {outcome.role:7} {trial.directory}")
             return
         comparison.run()
         print(comparison.write())
-        print(f"Wrote {out}/results.csv and SUMMARY.md.")
+        print(f"Wrote {out}/results.csv, errors.csv and SUMMARY.md.")
 
 
 if __name__ == "__main__":

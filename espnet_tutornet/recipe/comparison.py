@@ -4,7 +4,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Dict, List, Sequence
+from typing import Dict, Iterable, List, Optional, Sequence
 
 import yaml
 
@@ -16,14 +16,24 @@ from espnet_tutornet.recipe.outcomes import (
     MARKER,
     Outcome,
     choose_rates,
+    describe_outcome,
+    find_errors,
     find_failure,
     find_teacher,
     is_marked,
     read_outcome,
     read_tail,
-    write_results,
+    recorded_teacher,
 )
 from espnet_tutornet.recipe.progress import Progress
+from espnet_tutornet.recipe.records import (
+    ERRORS,
+    RESULTS,
+    ErrorTable,
+    Records,
+    write_errors,
+    write_results,
+)
 from espnet_tutornet.recipe.run_sh import command_of, start
 from espnet_tutornet.recipe.trials import (
     DATA_OPTIONS,
@@ -47,6 +57,7 @@ class Comparison:
         run_sh: of the recipe; relative paths of the grid start from its directory.
         nj: processes side by side.
         baseline: the method that the summary compares the others with.
+        records: of an earlier comparison; what is done there is not run again.
     """
 
     def __init__(
@@ -56,9 +67,10 @@ class Comparison:
         run_sh: Path,
         nj: int,
         baseline: str = "none",
+        records: Optional[Records] = None,
     ):
         self.settings, self.out, self.run_sh, self.nj = settings, out, run_sh, nj
-        self.baseline = baseline
+        self.baseline, self.records = baseline, records or Records()
         self.defaults = read_options(run_sh)
         self.progress = Progress(settings, self.defaults["total_epochs"])
         self.outcomes: Dict[Trial, Outcome] = {}
@@ -92,14 +104,17 @@ class Comparison:
                 self.outcomes[trial] = replace(self.outcomes[trial], role=role)
                 continue
             stamp = self.stamp(trial, self.hashes)
+            marked = is_marked(self.out, trial, stamp)
+            recorded = self.records.find(trial.directory, stamp)
             inference = Path(self.options_of(trial.setting)["inference_config"]).stem
             self.outcomes[trial] = Outcome(
                 trial=trial,
                 role=role,
-                status="done" if is_marked(self.out, trial, stamp) else "waiting",
+                status="done" if marked or recorded else "waiting",
                 config=stamp,
                 directory=trial.directory,
                 inference=inference.removeprefix("decode_"),
+                recorded=None if marked else recorded,
             )
         missing = [t for t in trials if self.outcomes[t].status == "waiting"]
         self.progress.add(set(trials) - set(missing), trained=False)
@@ -219,17 +234,37 @@ class Comparison:
             self.outcomes[trial] = read_outcome(self.out, outcome)
 
     def write(self) -> str:
-        """Write results.csv and SUMMARY.md; return the summary."""
+        """Write results.csv, errors.csv and SUMMARY.md; return the summary."""
         self.read()
         outcomes = list(self.outcomes.values())
-        known = {o.trial.setting: o.inference for o in outcomes if o.run}
-        outcomes += [
-            teacher
-            for setting, inference in known.items()
-            for teacher in find_teacher(self.out, setting, inference)
-        ]
-        write_results(self.out / "results.csv", outcomes)
+        outcomes += self.find_teachers(outcomes)
+        write_results(self.out / RESULTS, list(map(describe_outcome, outcomes)))
+        errors: ErrorTable = {}
+        for outcome in outcomes:
+            if outcome.role != "search":
+                errors |= self.errors_of(outcome)
+        write_errors(self.out / ERRORS, errors)
         summary = summarise_comparison(self.out, self.baseline)
         with atomic_write(self.out / "SUMMARY.md") as f:
             f.write(summary)
         return summary
+
+    def find_teachers(self, outcomes: Iterable[Outcome]) -> List[Outcome]:
+        """Find the teachers of settings that have a run, those recorded, too."""
+        found = {}
+        for outcome in outcomes:
+            setting = outcome.trial.setting
+            if setting not in found and (outcome.run or outcome.recorded):
+                found[setting] = find_teacher(self.out, setting, outcome.inference)
+                found[setting] = found[setting] or [
+                    recorded_teacher(setting, row)
+                    for row in self.records.find_teachers(setting.name)
+                ]
+        return [teacher for teachers in found.values() for teacher in teachers]
+
+    def errors_of(self, outcome: Outcome) -> ErrorTable:
+        """Return the errors of a run in each set, from its reports or recorded."""
+        if not outcome.recorded:
+            return find_errors(self.out, outcome)
+        run = outcome.recorded["run"]
+        return {key: e for key, e in self.records.errors.items() if key[0] == run}

@@ -8,17 +8,20 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 from tabulate import tabulate
 
 from espnet_tutornet.recipe.methods import name_method, rank_method
-from espnet_tutornet.recipe.outcomes import read_results
+from espnet_tutornet.recipe.records import (
+    ErrorTable,
+    Row,
+    read_records,
+    scored_sets,
+)
 from espnet_tutornet.recipe.results import format_number, format_size, format_spread
 from espnet_tutornet.recipe.significance import (
     Difference,
     Errors,
     compare_seeds,
     correct_p_values,
-    read_errors,
 )
 
-Row = Dict[str, str]
 Group = Tuple[str, str]  # student and method
 NOTE = """\
 WER and CER in percent: mean, sample standard deviation and range over the seeds. The
@@ -36,16 +39,16 @@ def summarise_comparison(
     """Summarise ``<out>/results.csv`` in Markdown, a table a setting.
 
     Args:
-        out: directory of the comparison; the errors of utterances are read from the
-            runs below it.
+        out: directory of the comparison, or of its records: results.csv, errors.csv.
         baseline: the method that the others are compared with.
         resamples: of the bootstrap.
 
     Raises:
-        FileNotFoundError: there is no results.csv, or no report of a scored run.
+        FileNotFoundError: there is no results.csv or errors.csv.
         ValueError: a file does not hold what it should.
     """
-    rows = read_results(out / "results.csv")
+    records = read_records(out)
+    rows = records.rows
     done = [row for row in rows if row["status"] == "done" and row["role"] != "search"]
     failed = [row for row in rows if row["status"] == "failed"]
     lines = [f"# Comparison: {out.resolve().name}", ""]
@@ -54,7 +57,8 @@ def summarise_comparison(
         lines.append(f"No run has ended yet: results.csv has {counts}, none done.")
     for setting in dict.fromkeys(row["setting"] for row in done):
         chosen = [row for row in done if row["setting"] == setting]
-        lines += [f"## {setting}", "", _tabulate(out, chosen, baseline, resamples), ""]
+        table = _tabulate(records.errors, chosen, baseline, resamples)
+        lines += [f"## {setting}", "", table, ""]
     if len(lines) > 3:
         lines.append(NOTE.format(baseline=baseline, resamples=resamples))
     if failed:
@@ -65,10 +69,11 @@ def summarise_comparison(
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _tabulate(out: Path, rows: Sequence[Row], baseline: str, resamples: int) -> str:
+def _tabulate(
+    table: ErrorTable, rows: Sequence[Row], baseline: str, resamples: int
+) -> str:
     """Tabulate the runs of one setting: a row for a student and method."""
-    sets = [name[len("wer_") :] for name in rows[0] if name.startswith("wer_")]
-    sets = [name for name in sets if any(row[f"wer_{name}"] for row in rows)]
+    sets = sorted({name for row in rows for name in scored_sets(row)})
     groups: Dict[Group, List[Row]] = {}
     for row in sorted(rows, key=_order):
         groups.setdefault((row["student"], row["method"]), []).append(row)
@@ -76,9 +81,9 @@ def _tabulate(out: Path, rows: Sequence[Row], baseline: str, resamples: int) -> 
     header = ["Student", "Method", *["Learning rate"] * rated, "Params", "Epochs"]
     header += ["Seeds", *(f"{unit} {name}" for name in sets for unit in ("WER", "CER"))]
     header += [f"Change {name}" for name in sets] + ["RTF", "Training"]
-    table = []
+    lines = []
     changes = {
-        name: _compare_all(out, groups, baseline, name, resamples) for name in sets
+        name: _compare_all(table, groups, baseline, name, resamples) for name in sets
     }
     for (student, method), group in groups.items():
         first = group[0]
@@ -93,8 +98,8 @@ def _tabulate(out: Path, rows: Sequence[Row], baseline: str, resamples: int) -> 
             line.append(_format_difference(changes[name].get((student, method))))
         seconds = _mean(group, "train_seconds")
         line += [format_number(_mean(group, "rtf"), 4), _format_time(seconds)]
-        table.append(line)
-    return tabulate(table, header, tablefmt="github", disable_numparse=True)
+        lines.append(line)
+    return tabulate(lines, header, tablefmt="github", disable_numparse=True)
 
 
 def _order(row: Row) -> tuple:
@@ -112,7 +117,7 @@ def _mean(group: Sequence[Row], column: str) -> Optional[float]:
 
 
 def _compare_all(
-    out: Path,
+    table: ErrorTable,
     groups: Mapping[Group, List[Row]],
     baseline: str,
     test_set: str,
@@ -123,7 +128,7 @@ def _compare_all(
     for student in dict.fromkeys(student for student, _ in groups):
         theirs = groups.get((student, baseline), [])
         ours = {
-            key: _compare(out, group, theirs, test_set, resamples)
+            key: _compare(table, group, theirs, test_set, resamples)
             for key, group in groups.items()
             if key[0] == student and key[1] != baseline
         }
@@ -135,22 +140,20 @@ def _compare_all(
 
 
 def _compare(
-    out: Path, group: List[Row], baseline: List[Row], test_set: str, resamples: int
+    table: ErrorTable,
+    group: List[Row],
+    baseline: List[Row],
+    test_set: str,
+    resamples: int,
 ) -> Optional[Difference]:
-    ours, theirs = (
-        {
-            int(row["seed"]): _errors(out, row, test_set)
-            for row in rows
-            if row[f"wer_{test_set}"]
-        }
-        for rows in (group if baseline else [], baseline)
-    )
+    ours, theirs = (_errors(table, rows, test_set) for rows in (group, baseline))
     return compare_seeds(ours, theirs, resamples=resamples)
 
 
-def _errors(out: Path, row: Row, test_set: str) -> Errors:
-    decoded = out / row["run"] / f"decode_{row['inference']}" / test_set
-    return read_errors(decoded / "score_wer/result.txt")
+def _errors(table: ErrorTable, rows: Sequence[Row], test_set: str) -> Dict[int, Errors]:
+    """Return the errors by seed, of the seeds that they are known of."""
+    found = {int(row["seed"]): table.get((row["run"], test_set)) for row in rows}
+    return {seed: errors for seed, errors in found.items() if errors}
 
 
 def _format_difference(difference: Optional[Difference]) -> str:

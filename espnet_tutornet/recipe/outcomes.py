@@ -1,21 +1,16 @@
-"""The results of a comparison: how its trials ended, as rows of results.csv."""
+"""The outcomes of a comparison: how its trials ended, and their rows of results."""
 
-import csv
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence
 
-from espnet_tutornet.recipe.files import atomic_write
 from espnet_tutornet.recipe.grid import Setting
-from espnet_tutornet.recipe.results import Run, format_number, list_sets, read_run
+from espnet_tutornet.recipe.records import HASH_LENGTH, ErrorTable, Row
+from espnet_tutornet.recipe.results import Run, format_number, read_run
+from espnet_tutornet.recipe.significance import read_errors
 from espnet_tutornet.recipe.trials import Trial
 
 MARKER = ".compare.done"  # in a run's directory: the hash of what it depends on
-COLUMNS = (
-    *("study", "setting", "role", "student", "method", "learning_rate", "seed"),
-    *("config", "status", "total_epochs", "train_seconds", "parameters", "rtf"),
-)
-LAST_COLUMNS = ("inference", "run", "failure")
 TAIL = 4096  # bytes of a log that its last lines are looked for in
 
 
@@ -33,6 +28,7 @@ class Outcome:
         failure: the last lines of the log.
         run: its sizes and scores, where it is done.
         train_seconds: of its trainings, stage 1 included; from their last starts.
+        recorded: its row in the results of an earlier comparison, which stands for it.
     """
 
     trial: Trial
@@ -44,6 +40,7 @@ class Outcome:
     failure: str = ""
     run: Optional[Run] = None
     train_seconds: Optional[float] = None
+    recorded: Optional[Row] = None
 
 
 def read_tail(path: Path, lines: int = 10) -> str:
@@ -92,7 +89,7 @@ def read_outcome(out: Path, outcome: Outcome) -> Outcome:
     Raises:
         ValueError: a file does not hold what it should.
     """
-    if outcome.status != "done" or outcome.run:
+    if outcome.status != "done" or outcome.run or outcome.recorded:
         return outcome
     folder = out / outcome.directory
     runs = {run.inference: run for run in read_run(folder / "run.yaml")}
@@ -122,55 +119,63 @@ def find_teacher(out: Path, setting: Setting, inference: str) -> List[Outcome]:
     return [outcome for outcome in found if outcome.run]
 
 
+def recorded_teacher(setting: Setting, row: Row) -> Outcome:
+    """Return the teacher of an earlier comparison from its row."""
+    trial = Trial(setting, row["student"], "teacher", 0)
+    where = dict(directory=row["run"], inference=row["inference"])
+    return Outcome(trial, "teacher", "done", row["config"], **where, recorded=row)
+
+
 def read_seconds(log: Path) -> Optional[float]:
     """Read what run_jobs wrote at the end of a log, ``# ended, 12.3 s``, or None."""
     words = read_tail(log, 1).split()
     return float(words[2]) if words[:2] == ["#", "ended,"] else None
 
 
-def write_results(path: Path, outcomes: Sequence[Outcome]) -> None:
-    """Write a tidy row for each trial; what is not known stays empty."""
-    sets = list_sets([outcome.run for outcome in outcomes if outcome.run])
-    scores = [(unit, name) for name in sets for unit in ("wer", "cer")]
-    with atomic_write(path) as f:
-        writer = csv.writer(f, lineterminator="\n")
-        names = [f"{unit}_{name}" for unit, name in scores]
-        writer.writerow([*COLUMNS, *names, *LAST_COLUMNS])
-        for outcome in outcomes:
-            writer.writerow(_row(outcome, scores))
-
-
-def _row(outcome: Outcome, scores: Sequence[tuple]) -> List:
+def describe_outcome(outcome: Outcome) -> Row:
+    """Return the row of results.csv; what is not known is empty."""
     trial, run = outcome.trial, outcome.run
-    row = [trial.setting.study, trial.setting.name, outcome.role]
-    row += [trial.student_name, trial.method, trial.rate]
-    row += [trial.seed, outcome.config[:10], outcome.status]
-    row.append(run.total_epochs if run else trial.setting.options.get("total_epochs"))
-    row.append(format_number(outcome.train_seconds, 1, ""))
-    row += [run.parameters if run else "", format_number(run and run.rtf, 4, "")]
-    row += [format_number(run and run.rate(*score), 2, "") for score in scores]
-    return [*row, outcome.inference, outcome.directory, outcome.failure]
+    row = {
+        "study": trial.setting.study,
+        "setting": trial.setting.name,
+        "role": outcome.role,
+    }
+    if outcome.recorded:
+        return {**outcome.recorded, **row}
+    epochs = trial.setting.options.get("total_epochs", "")
+    row |= {
+        "student": trial.student_name,
+        "method": trial.method,
+        "learning_rate": trial.rate,
+        "seed": str(trial.seed),
+        "config": outcome.config[:HASH_LENGTH],
+        "status": outcome.status,
+        "total_epochs": str(run.total_epochs) if run else epochs,
+        "train_seconds": format_number(outcome.train_seconds, 1, ""),
+        "parameters": str(run.parameters or "") if run else "",
+        "rtf": format_number(run and run.rtf, 4, ""),
+        "inference": outcome.inference,
+        "run": outcome.directory,
+        "failure": outcome.failure,
+    }
+    for name in run.scores if run else ():
+        for unit in ("wer", "cer"):
+            row[f"{unit}_{name}"] = format_number(run.rate(unit, name), 2, "")
+    return row
 
 
-def read_results(path: Path) -> List[Dict[str, str]]:
-    """Read results.csv.
+def find_errors(out: Path, outcome: Outcome) -> ErrorTable:
+    """Read the errors in the utterances of each set that a run was scored on.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: it lacks columns.
+        FileNotFoundError: a set has a score and no report.
+        ValueError: a report shows no utterance.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file. Run the comparison first.")
-    with path.open(encoding="utf-8", newline="") as f:
-        reader = csv.DictReader(f)
-        names = reader.fieldnames or []
-        missing = [name for name in (*COLUMNS, *LAST_COLUMNS) if name not in names]
-        if missing:
-            raise ValueError(
-                f"{path}: expected the columns of a comparison, {', '.join(missing)} "
-                "missing. Remove the file and run the comparison again."
-            )
-        return list(reader)
+    decoded = out / outcome.directory / f"decode_{outcome.inference}"
+    return {
+        (outcome.directory, name): read_errors(decoded / name / "score_wer/result.txt")
+        for name in (outcome.run.scores if outcome.run else ())
+    }
 
 
 def choose_rates(outcomes: Sequence[Outcome], valid_set: str) -> Mapping[tuple, str]:
@@ -186,9 +191,9 @@ def choose_rates(outcomes: Sequence[Outcome], valid_set: str) -> Mapping[tuple, 
     rates: Dict[tuple, Dict[str, List[float]]] = {}
     for outcome in outcomes:
         trial = outcome.trial
-        wer = outcome.run.rate("wer", valid_set) if outcome.run else None
+        wer = float(describe_outcome(outcome).get(f"wer_{valid_set}") or "inf")
         by_rate = rates.setdefault((trial.student, trial.method), {})
-        by_rate.setdefault(trial.rate, []).append(float("inf") if wer is None else wer)
+        by_rate.setdefault(trial.rate, []).append(wer)
     return {
         pair: min(found, key=lambda r: sum(found[r])) for pair, found in rates.items()
     }

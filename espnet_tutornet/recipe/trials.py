@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterable, List, Mapping, Tuple
 
+import yaml
+
 from espnet_tutornet.recipe.fingerprint import hash_corpus
 from espnet_tutornet.recipe.grid import Options, Setting
 from espnet_tutornet.recipe.methods import split_method
@@ -26,6 +28,7 @@ CACHE_OPTIONS = ("teacher_layers", "hidden_form", "top_k")
 UNRELATED = ("stage", "stop_stage", "skip_stages", "python", "nj", "datadir", "dumpdir")
 UNRELATED += ("expdir", "teacher_dir", "teacher_cache", "keep_going", "methods")
 UNRELATED += ("student_configs", "seeds", "rkd_config", "skd_config", "conf_dir")
+UNRELATED += ("corpus_dir",)
 
 
 @dataclass(frozen=True)
@@ -220,7 +223,6 @@ def hash_inputs(
     Raises:
         FileNotFoundError: a configuration of the student or the method is missing.
     """
-    fixed = {name: value for name, value in options.items() if name not in UNRELATED}
     needed = [trial.student, *overlays_of(trial, options)]
     for name in needed:
         if not (recipe / name).is_file():
@@ -228,18 +230,41 @@ def hash_inputs(
                 f"{trial.setting.name}: {trial.method} of {trial.student} needs "
                 f"{recipe / name}, which is not there. Write it or mend the grid."
             )
-    words = [word for value in fixed.values() for word in value.split()]
-    named = [recipe / word for word in words if (recipe / word).is_file()]
     if not any(options[name] for name in (*TEACHER_FILES, "teacher_train_config")):
-        named += sorted((recipe / "conf").glob("train_teacher*.yaml"))
-    paths = [recipe / name for name in needed] + named
-    if options["corpus_dir"]:
-        paths.append(recipe / options["corpus_dir"])
-    for path in paths:
+        teachers = (recipe / "conf").glob("train_teacher*.yaml")
+        needed += sorted(str(path) for path in teachers)
+
+    def hashed(word: str) -> str:
+        """Hash the content of what is a file, wherever it is."""
+        path = recipe / word
         if path not in memo and path.is_file():
-            memo[path] = hashlib.sha256(path.read_bytes()).hexdigest()
-        elif path not in memo:
-            memo[path] = hash_corpus(path)
-    hashes = [memo[path] for path in paths]
-    whole = json.dumps([sorted(fixed.items()), trial.rate, hashes])
+            memo[path] = hash_file(path)
+        return memo.get(path, word)
+
+    fixed = {
+        name: [hashed(word) for word in value.split()]
+        for name, value in options.items()
+        if name not in UNRELATED
+    }
+    corpus = recipe / options["corpus_dir"]
+    if options["corpus_dir"] and corpus not in memo:
+        memo[corpus] = hash_corpus(corpus)
+    content = [memo.get(corpus), *(hashed(name) for name in needed)]
+    whole = json.dumps([sorted(fixed.items()), trial.rate, content])
     return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def hash_file(path: Path) -> str:
+    """Hash what a file says: of yaml its content, not its comments and form.
+
+    Raises:
+        ValueError: a file that ends in .yaml is none.
+    """
+    data = path.read_bytes()
+    if path.suffix in (".yaml", ".yml"):
+        try:
+            content = yaml.safe_load(data)
+            data = json.dumps(content, sort_keys=True, default=str).encode()
+        except yaml.YAMLError as error:
+            raise ValueError(f"{path}: expected yaml, got {error}. Mend it.") from error
+    return hashlib.sha256(data).hexdigest()

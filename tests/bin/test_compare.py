@@ -2,6 +2,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -139,6 +140,39 @@ def test_a_second_run_calls_nothing_and_a_new_method_runs_alone(bench):
     assert len(bench.rows(role="final", status="done")) == 9
     (row,) = bench.rows(method="rkd_task", seed="2")
     assert row["train_seconds"] == "25.0"  # stage 1 included
+
+
+def test_records_stand_for_runs_that_are_gone(bench):
+    bench.study.update(learning_rates=[0.01, 0.1], search_seeds=[1])
+    bench.options["valid_set"] = "dev_clean"
+    bench.run()
+    names = ("results.csv", "errors.csv", "SUMMARY.md")
+    before = [(bench.out / name).read_text() for name in names]
+    records = bench.out.rename(bench.root / "records")
+    shutil.rmtree(records / "exp")
+    bench.out = bench.root / "again/out"
+    (bench.root / "conf/train_a.yaml").write_text(  # says the same
+        "# a head\noptim_conf:\n  eps: 2.0\n  lr: 1.0\n"
+    )
+    bench.run("--records", records)
+    assert not (bench.root / "calls.txt").exists()
+    assert [(bench.out / name).read_text() for name in names] == before
+    bench.study["methods"] = ["none", "skd", "rkd_task"]
+    output = bench.run("--records", records)
+    assert {method for _, method, _ in bench.trained()} == {"rkd_task"}
+    changed = next(line for line in output.splitlines() if "RKD, then task" in line)
+    assert re.search(
+        r"-\S+ \(-\S+ to [+-]\S+\), p = ", changed
+    )  # against recorded runs
+
+
+def test_records_of_other_inputs_are_run(bench):
+    bench.run()
+    records = bench.out.rename(bench.root / "records")
+    bench.out = bench.root / "out"
+    (bench.root / "conf/distill_skd.yaml").write_text("other: 1\n")
+    bench.run("--records", records)
+    assert bench.trained() == [("train_a", "skd", seed) for seed in (1, 2)]
 
 
 def test_what_was_removed_runs_again(bench):
@@ -358,6 +392,7 @@ def test_one_comparison_a_directory(bench):
     [
         (["--nj", "0"], "--nj of 1 or more, got none and 0"),
         (["--run_sh", "nowhere/run.sh"], "nowhere/run.sh: no such file"),
+        (["--records", "nowhere"], "nowhere/results.csv: no such file"),
         (["--baseline", "kl"], "must be a method of the grid, none, skd, got kl"),
     ],
 )

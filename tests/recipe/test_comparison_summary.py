@@ -1,31 +1,38 @@
 import pytest
 
 from espnet_tutornet.recipe.comparison_summary import summarise_comparison
-from espnet_tutornet.recipe.outcomes import COLUMNS, LAST_COLUMNS
-from espnet_tutornet.recipe.scoring import score
+from espnet_tutornet.recipe.records import (
+    COLUMNS,
+    LAST_COLUMNS,
+    read_records,
+    write_errors,
+    write_results,
+)
 
-NAMES = (*COLUMNS, "wer_test", "cer_test", *LAST_COLUMNS)
+NAMES = (*COLUMNS, *LAST_COLUMNS)
+
+
+@pytest.fixture(autouse=True)
+def nothing_yet(tmp_path):
+    write_results(tmp_path / "results.csv", [])
+    write_errors(tmp_path / "errors.csv", {})
 
 
 def add(out, method, seed, wrong, status="done", role="final", **changes):
     """``wrong``: of 20 utterances of 5 words, those with one error."""
-    run = out / f"exp/s/a_{method}_seed{seed}"
-    if status == "done":
-        refs = {f"u{n}": list("ABCDE") for n in range(20)}
-        hyps = {f"u{n}": list("ABCDX" if n < wrong else "ABCDE") for n in range(20)}
-        score(run / "decode_greedy/test/score_wer", refs, hyps, "internal")
+    records = read_records(out)
     row = dict.fromkeys(NAMES, "")
     row.update(study="s", setting="s", role=role, student="a", method=method)
     row.update(seed=str(seed), status=status, total_epochs="4", inference="greedy")
-    row.update(run=str(run.relative_to(out)), parameters="40000", train_seconds="90")
+    row.update(run=f"exp/s/a_{method}_seed{seed}")
+    row.update(parameters="40000", train_seconds="90")
     if status == "done":
         row.update(wer_test=f"{wrong:.2f}", cer_test=f"{wrong:.2f}", rtf="0.001")
+        errors = {f"u{n:02d}": (int(n < wrong), 5) for n in range(20)}
+        records.errors[row["run"], "test"] = errors
     row.update(changes)
-    path = out / "results.csv"
-    if not path.exists():
-        path.write_text(",".join(NAMES) + "\n")
-    with path.open("a") as f:
-        f.write(",".join(f'"{row[name]}"' for name in NAMES) + "\n")
+    write_results(out / "results.csv", [*records.rows, row])
+    write_errors(out / "errors.csv", records.errors)
 
 
 def table(out, heading="## s", **options):
@@ -88,12 +95,24 @@ def test_settings_have_a_table_and_a_baseline_each(tmp_path):
     assert "Learning rate" not in table(tmp_path)[0]
 
 
+def test_a_run_whose_errors_are_not_known_has_no_change(tmp_path):
+    for seed, wrong in ((1, 12), (2, 14)):
+        add(tmp_path, "none", seed, wrong)
+        add(tmp_path, "skd", seed, wrong - 10)
+        add(tmp_path, "kl", seed, wrong)
+    errors = read_records(tmp_path).errors
+    for run in ("skd_seed1", "kl_seed1", "kl_seed2"):
+        del errors[f"exp/s/a_{run}", "test"]
+    write_errors(tmp_path / "errors.csv", errors)
+    none, skd, kl = table(tmp_path)
+    assert (skd["Seeds"], kl["Seeds"], kl["Change test"]) == ("2", "2", "-")
+    assert skd["Change test"].startswith("-10.00 (-")  # of the seed that has both
+
+
 @pytest.mark.parametrize("rows", [0, 1])
 def test_no_result_is_said_so(tmp_path, rows):
     if rows:
         add(tmp_path, "none", 1, 0, status="failed", failure="boo\nKeyError: 'x'")
-    else:
-        (tmp_path / "results.csv").write_text(",".join(NAMES) + "\n")
     text = summarise_comparison(tmp_path)
     assert (
         f"No run has ended yet: results.csv has {rows} planned, {rows} failed" in text

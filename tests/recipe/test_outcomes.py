@@ -1,16 +1,19 @@
+from dataclasses import replace
+
 import pytest
 
 from espnet_tutornet.recipe.grid import Setting
 from espnet_tutornet.recipe.outcomes import (
     Outcome,
     choose_rates,
+    describe_outcome,
+    find_errors,
     find_failure,
-    read_results,
     read_tail,
-    write_results,
+    recorded_teacher,
 )
 from espnet_tutornet.recipe.results import Run
-from espnet_tutornet.recipe.scoring import COLUMNS
+from espnet_tutornet.recipe.scoring import COLUMNS, score
 from espnet_tutornet.recipe.trials import Trial
 
 SETTING = Setting("s", "s", {}, {}, ("a.yaml",), ("none",), (1,), (), ())
@@ -75,22 +78,33 @@ def test_the_best_mean_wer_on_the_dev_set_chooses_the_rate():
     }
 
 
-def test_results_are_read_as_they_were_written(tmp_path):
-    path = tmp_path / "results.csv"
-    rows = [outcome("0.1", 12), outcome("0.2", None)]
-    write_results(path, rows)
-    done, failed = read_results(path)
-    assert (done["wer_dev"], done["learning_rate"], done["seed"]) == (
-        "12.00",
-        "0.1",
-        "1",
+def test_a_row_says_how_a_trial_ended():
+    done, failed = map(describe_outcome, (outcome("0.1", 12), outcome("0.2", None)))
+    assert (done["wer_dev"], done["cer_dev"], done["status"]) == ("12.00",) * 2 + (
+        "done",
     )
-    assert (failed["wer_dev"], failed["status"]) == ("", "failed")
+    assert (done["learning_rate"], done["seed"], done["run"]) == ("0.1", "1", "exp/s/r")
+    assert "wer_dev" not in failed and failed["status"] == "failed"
 
 
-def test_a_missing_or_foreign_table_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="Run the comparison first"):
-        read_results(tmp_path / "results.csv")
-    (tmp_path / "results.csv").write_text("run,seed\n")
-    with pytest.raises(ValueError, match="expected the columns.*study, setting"):
-        read_results(tmp_path / "results.csv")
+def test_a_recorded_run_keeps_its_row_and_takes_the_new_role():
+    row = describe_outcome(outcome("0.1", 12))
+    again = replace(outcome("0.1", None), role="final", recorded=row)
+    assert describe_outcome(again) == {**row, "role": "final"}
+    teacher = recorded_teacher(SETTING, {**row, "role": "teacher", "student": "big"})
+    described = describe_outcome(teacher)
+    assert (described["student"], described["role"]) == ("big", "teacher")
+
+
+def test_a_recorded_run_takes_part_in_the_choice_of_a_rate():
+    found = [outcome("0.1", 10), outcome("0.2", None)]
+    found[1] = replace(found[1], recorded=describe_outcome(outcome("0.2", 5)))
+    assert choose_rates(found, "dev") == {("a.yaml", "none"): "0.2"}
+
+
+def test_errors_are_those_of_the_reports(tmp_path):
+    folder = tmp_path / "exp/s/r/decode_greedy/dev/score_wer"
+    score(folder, {"u": ["A", "B"]}, {"u": ["A"]}, "internal")
+    found = find_errors(tmp_path, outcome("0.1", 12))
+    assert found == {("exp/s/r", "dev"): {"u-u": (1, 2)}}
+    assert find_errors(tmp_path, outcome("0.1", None)) == {}

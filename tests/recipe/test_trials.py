@@ -7,6 +7,7 @@ from espnet_tutornet.recipe.trials import (
     Trial,
     count_trials,
     group_trials,
+    hash_file,
     hash_inputs,
     overlays_of,
     place,
@@ -98,9 +99,26 @@ def test_the_hash_follows_options_files_and_rate_but_not_the_seed(tmp_path):
     (tmp_path / "corpus/a.flac").write_text("audio")
     others.append(hashed(corpus_dir="corpus"))
     assert len({first, *others}) == len(others) + 1
+    again = [hashed(corpus_dir=str(tmp_path / "corpus"))]  # by content, not by place
+    (tmp_path / "elsewhere.pth").write_text("two")
+    again.append(hashed(teacher_model="elsewhere.pth"))
+    assert again == [others[-1], others[-3]]
     (tmp_path / "conf/s.yaml").unlink()
     with pytest.raises(FileNotFoundError, match="skd of a.yaml needs .*conf/s.yaml"):
         hashed()
+
+
+def test_comments_and_the_order_of_keys_are_no_change(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("# head\nlr: 0.1\nopt: {a: 1, b: 2}\n")
+    first = hash_file(path)
+    path.write_text("opt:\n  b: 2  # why\n  a: 1\nlr: 0.1\n")
+    assert hash_file(path) == first
+    path.write_text("opt: {a: 1, b: 3}\nlr: 0.1\n")
+    assert hash_file(path) != first
+    path.write_text("opt: {a: 1\n")
+    with pytest.raises(ValueError, match="a.yaml: expected yaml"):
+        hash_file(path)
 
 
 def test_places_are_shared_by_what_they_depend_on():

@@ -1,0 +1,172 @@
+"""What a comparison leaves behind: ``results.csv`` and ``errors.csv``.
+
+``results.csv`` has a row a run, ``errors.csv`` the errors of every run in every
+utterance. The two are all that a summary needs, and enough to go on from where the
+trained models are not: they are small, and can be published.
+"""
+
+import csv
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+
+from espnet_tutornet.recipe.files import atomic_write
+from espnet_tutornet.recipe.significance import Errors
+
+RESULTS, ERRORS = "results.csv", "errors.csv"
+COLUMNS = (
+    *("study", "setting", "role", "student", "method", "learning_rate", "seed"),
+    *("config", "status", "total_epochs", "train_seconds", "parameters", "rtf"),
+)
+LAST_COLUMNS = ("inference", "run", "failure")
+HASH_LENGTH = 10  # of the hash in the column config
+ERROR_COLUMNS = ("set", "run", "errors")
+UTTERANCES, WORDS = "utterances", "words"  # in the column run: of the rows below
+
+Row = Dict[str, str]
+ErrorTable = Dict[Tuple[str, str], Errors]  # by run and set
+
+
+@dataclass(frozen=True)
+class Records:
+    """Runs of an earlier comparison, which need not be run again.
+
+    Attributes:
+        rows: of results.csv.
+        errors: of errors.csv.
+    """
+
+    rows: List[Row] = field(default_factory=list)
+    errors: ErrorTable = field(default_factory=dict)
+
+    def find(self, run: str, config: str) -> Optional[Row]:
+        """Return the row of a run that is done with the inputs hashed to ``config``."""
+        for row in self.rows:
+            if row["run"] == run and row["status"] == "done":
+                return row if row["config"] == config[:HASH_LENGTH] else None
+        return None
+
+    def find_teachers(self, setting: str) -> List[Row]:
+        """Return the rows of a setting's teacher."""
+        return [
+            row
+            for row in self.rows
+            if row["role"] == "teacher" and row["setting"] == setting
+        ]
+
+
+def read_records(directory: Path) -> Records:
+    """Read what an earlier comparison left in ``directory``.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file does not hold what it should.
+    """
+    rows = read_results(directory / RESULTS)
+    return Records(rows, read_error_table(directory / ERRORS))
+
+
+def write_results(path: Path, rows: Sequence[Row]) -> None:
+    """Write rows, those of other sets of scores too; what is not known stays empty.
+
+    Args:
+        path: results.csv.
+        rows: ``COLUMNS``, ``LAST_COLUMNS``, and ``wer_SET`` and ``cer_SET`` of each
+            set.
+    """
+    sets = sorted({name for row in rows for name in scored_sets(row)})
+    scores = [f"{unit}_{name}" for name in sets for unit in ("wer", "cer")]
+    with atomic_write(path) as f:
+        names = (*COLUMNS, *scores, *LAST_COLUMNS)
+        writer = csv.DictWriter(f, names, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(
+            {name: row[name] for name in names if name in row} for row in rows
+        )
+
+
+def scored_sets(row: Row) -> List[str]:
+    """List the sets that a row has a WER of."""
+    names = [name for name, value in row.items() if name.startswith("wer_") and value]
+    return [name[len("wer_") :] for name in names]
+
+
+def read_results(path: Path) -> List[Row]:
+    """Read results.csv.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it lacks columns.
+    """
+    return _read_rows(path, (*COLUMNS, *LAST_COLUMNS))
+
+
+def _read_rows(path: Path, columns: Iterable[str]) -> List[Row]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file. Run the comparison first.")
+    with path.open(encoding="utf-8", newline="") as f:
+        reader = csv.DictReader(f)
+        names = reader.fieldnames or []
+        missing = [name for name in columns if name not in names]
+        if missing:
+            raise ValueError(
+                f"{path}: expected the columns of a comparison, {', '.join(missing)} "
+                "missing. Remove the file and run the comparison again."
+            )
+        return list(reader)
+
+
+def write_errors(path: Path, table: Mapping[Tuple[str, str], Errors]) -> None:
+    """Write the errors of runs, set by set.
+
+    A row has the errors of a run in every utterance of a set. The utterances, and the
+    words of their references, are in two rows before the runs that have them.
+    """
+    with atomic_write(path) as f:
+        writer = csv.writer(f, lineterminator="\n")
+        writer.writerow(ERROR_COLUMNS)
+        before = None
+        for (run, name), errors in sorted(table.items(), key=_by_utterances):
+            utterances = sorted(errors)
+            words = [errors[utterance][1] for utterance in utterances]
+            if before != (name, utterances, words):
+                before = name, utterances, words
+                writer.writerow([name, UTTERANCES, " ".join(utterances)])
+                writer.writerow([name, WORDS, " ".join(map(str, words))])
+            wrong = [str(errors[utterance][0]) for utterance in utterances]
+            writer.writerow([name, run, " ".join(wrong)])
+
+
+def _by_utterances(item: Tuple[Tuple[str, str], Errors]) -> tuple:
+    (run, name), errors = item
+    return name, sorted((label, words) for label, (_, words) in errors.items()), run
+
+
+def read_error_table(path: Path) -> ErrorTable:
+    """Read errors.csv.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it lacks columns, or a row has not one number an utterance.
+    """
+    table: ErrorTable = {}
+    utterances: List[str] = []
+    words: List[int] = []
+    for number, row in enumerate(_read_rows(path, ERROR_COLUMNS), 2):
+        values = row["errors"].split()
+        if row["run"] == UTTERANCES:
+            utterances = values
+            continue
+        if len(values) != len(utterances) or not all(map(str.isdecimal, values)):
+            raise ValueError(
+                f"{path}:{number}: expected {len(utterances)} numbers, one an "
+                f"utterance, got {len(values)} words: {row['errors'][:40]} ... Take "
+                "the file that belongs to results.csv."
+            )
+        counts = list(map(int, values))
+        if row["run"] == WORDS:
+            words = counts
+        else:
+            errors = dict(zip(utterances, zip(counts, words)))
+            table[row["run"], row["set"]] = errors
+    return table
