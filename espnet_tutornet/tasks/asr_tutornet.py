@@ -87,6 +87,18 @@ class TutorNetTask(ASRTask):
         return options
 
     @classmethod
+    def main_worker(cls, args: argparse.Namespace):
+        """Train; of several processes, none ends before all have.
+
+        ESPnet leaves the group of processes to the interpreter's exit, where one that
+        loses its peers may abort although its training went well.
+        """
+        super().main_worker(args)
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.barrier()
+            torch.distributed.destroy_process_group()
+
+    @classmethod
     def build_model(cls, args: argparse.Namespace) -> TutorNetASRModel:
         """Build the student and, unless statistics are collected, its teacher.
 
