@@ -4,18 +4,17 @@ Importing ESPnet takes 7-8 s. This command imports what the jobs need, then fork
 process a job. A job that is done with the same command and the same inputs is skipped;
 a changed one runs again. One that needs the marker of another waits for it. A job that
 was killed goes on from its ``resumes`` files, but not from those of an attempt with
-another command or other inputs: they are removed.
+another command or other inputs: they are removed. Where there is a fork server, all
+this is done by a child of it, and nothing is loaded.
 """
 
 import argparse
-import ctypes
 import importlib
 import io
 import logging
 import multiprocessing
 import os
 import shlex
-import signal
 import sys
 import time
 from collections import deque
@@ -27,6 +26,7 @@ from tqdm import tqdm
 
 from espnet_tutornet.bin.command import exit_on_error
 from espnet_tutornet.recipe.files import atomic_write
+from espnet_tutornet.recipe.fork_server import hand_over
 from espnet_tutornet.recipe.jobs import (
     Job,
     drop_followers,
@@ -34,6 +34,7 @@ from espnet_tutornet.recipe.jobs import (
     read_jobs,
     take_ready,
 )
+from espnet_tutornet.recipe.lifetime import die_with
 
 
 def run_jobs(
@@ -115,7 +116,7 @@ def _start(job: Job, threads: int) -> multiprocessing.Process:
 
 
 def _child(job: Job, threads: int, parent: int) -> None:
-    _die_with(parent)
+    die_with(parent)
     log = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -130,14 +131,6 @@ def _child(job: Job, threads: int, parent: int) -> None:
     start = time.time()
     importlib.import_module(job.module).main(list(job.args))
     print(f"# ended, {time.time() - start:.1f} s")
-
-
-def _die_with(parent: int) -> None:
-    """Ask Linux to end this process when the one that started it is killed."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1 = PR_SET_PDEATHSIG
-    if os.getppid() != parent:
-        sys.exit(1)
 
 
 def _read_failure(job: Job, exitcode: int, lines: int = 15) -> str:
@@ -167,6 +160,9 @@ def main(cmd=None):
         raise ValueError(
             f"nj and threads must be at least 1, got {args.nj}, {args.threads}."
         )
+    status = hand_over(sys.argv[1:] if cmd is None else list(cmd))
+    if status is not None:
+        sys.exit(status)
     jobs = read_jobs(args.jobs)
     run_jobs(jobs, args.nj, args.threads, args.title, args.keep_going)
 

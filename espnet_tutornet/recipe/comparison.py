@@ -1,7 +1,9 @@
 """A comparison on its way: what is missing is run, what there is is written."""
 
+import os
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Dict, Iterable, List, Optional, Sequence
@@ -11,6 +13,7 @@ import yaml
 from espnet_tutornet.recipe.comparison_summary import summarise_comparison
 from espnet_tutornet.recipe.files import atomic_write
 from espnet_tutornet.recipe.fingerprint import check_fingerprint, fingerprint_data
+from espnet_tutornet.recipe.fork_server import VARIABLE, start_fork_server
 from espnet_tutornet.recipe.grid import Options, Setting, read_options
 from espnet_tutornet.recipe.outcomes import (
     MARKER,
@@ -76,6 +79,7 @@ class Comparison:
         self.outcomes: Dict[Trial, Outcome] = {}
         self.hashes: Dict[Path, str] = {}  # of what trials depend on
         self.prepared: set = set()  # data that were prepared and checked
+        self.closing, self.server = ExitStack(), ""  # path of the fork server's socket
         for setting in settings:
             search = plan_search(setting)
             self.plan(search, "search")
@@ -122,15 +126,29 @@ class Comparison:
 
     def run(self) -> None:
         """Run every setting: its search first, then what is compared."""
-        for setting in self.settings:
-            rates: Dict[tuple, str] = {}
-            search = plan_search(setting)
-            if search:
-                self.run_trials(search, "search")
-                self.read()
-                found = [self.outcomes[trial] for trial in search]
-                rates = choose_rates(found, setting.options["valid_set"])
-            self.run_trials(plan_trials(setting, rates), "final")
+        with self.closing:
+            for setting in self.settings:
+                rates: Dict[tuple, str] = {}
+                search = plan_search(setting)
+                if search:
+                    self.run_trials(search, "search")
+                    self.read()
+                    found = [self.outcomes[trial] for trial in search]
+                    rates = choose_rates(found, setting.options["valid_set"])
+                self.run_trials(plan_trials(setting, rates), "final")
+
+    def environment_of(self, options: Options) -> Dict[str, str]:
+        """Return the variables for run.sh: where it finds the fork server, if it can.
+
+        The server is started at the first call, and loads while data are prepared.
+        """
+        recipe, python = self.run_sh.parent, options["python"]
+        if python != sys.executable or not (recipe / "path.sh").is_file():
+            return dict(os.environ)
+        if not self.server:
+            server = start_fork_server(recipe, python)
+            self.server = self.closing.enter_context(server)
+        return {**os.environ, VARIABLE: self.server}
 
     def run_trials(self, trials: List[Trial], role: str) -> None:
         """Run the trials of one setting that are not complete."""
@@ -192,7 +210,7 @@ class Comparison:
         if data not in self.prepared:
             options = {**options, "stop_stage": "4"}
             command = command_of(self.run_sh, options, self.defaults)
-            with start(command, log) as process:
+            with start(command, log, self.environment_of(options)) as process:
                 if process.wait() != 0:
                     return False
             found = fingerprint_data(options["datadir"])
@@ -211,7 +229,8 @@ class Comparison:
         for trial in waiting:
             (self.out / trial.directory / MARKER).unlink(missing_ok=True)
         options = {**options, "stage": "5"}
-        with start(command_of(self.run_sh, options, self.defaults), log) as process:
+        command = command_of(self.run_sh, options, self.defaults)
+        with start(command, log, self.environment_of(options)) as process:
             ended = False
             while not ended:
                 ended = process.poll() is not None  # then looks a last time

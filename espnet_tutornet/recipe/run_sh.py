@@ -25,17 +25,24 @@ def command_of(
 
 
 @contextmanager
-def start(command: List[str], log: Path) -> Iterator[subprocess.Popen]:
+def start(
+    command: List[str], log: Path, environment: Mapping[str, str] = os.environ
+) -> Iterator[subprocess.Popen]:
     """Start a command in a process group of its own, which ends with the block.
 
     Args:
         command: the command line.
         log: where its output goes, appended.
+        environment: its variables.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as f:
         process = subprocess.Popen(
-            command, stdout=f, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            stdout=f,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=environment,
         )
     try:
         yield process

@@ -1,0 +1,123 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from espnet_tutornet.recipe.fork_server import VARIABLE, hand_over
+
+SERVER = """
+import os, sys, time
+from espnet_tutornet.recipe.fork_server import serve
+
+def load():
+    print("loaded", file=open("log", "a"))
+
+def run(args):
+    print("runs", *args, os.getcwd(), os.environ.get("COLOUR"), flush=True)
+    print("loads at", os.environ.get("TUTORNET_FORK_SERVER"), file=sys.stderr)
+    if args == ["fail"]:
+        raise KeyError("the cause")
+    if args == ["sleep"]:
+        time.sleep(60)
+    sys.exit(int(args[0]) if args[0].isdigit() else None)
+
+serve(sys.argv[1], load, run)
+"""
+CLIENT = """
+import sys
+from espnet_tutornet.recipe.fork_server import hand_over
+sys.exit(hand_over(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    path = str(tmp_path / "s")
+    process = subprocess.Popen([sys.executable, "-c", SERVER, path], cwd=tmp_path)
+    wait_for(lambda: os.path.exists(path))
+    monkeypatch.setenv(VARIABLE, path)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def wait_for(condition):
+    for _ in range(500):
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("nothing came")
+
+
+def start_client(args, where, **environment):
+    return subprocess.Popen(
+        [sys.executable, "-c", CLIENT, *args],
+        cwd=where,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_command_runs_as_if_the_sender_ran_it(server, tmp_path):
+    (tmp_path / "here").mkdir()
+    clients = [
+        start_client(["7"], tmp_path / "here", COLOUR="red"),
+        start_client(["x"], tmp_path, COLOUR="blue"),
+    ]
+    found = [(*client.communicate(timeout=30), client.returncode) for client in clients]
+    assert found[0] == (f"runs 7 {tmp_path}/here red\n", "loads at None\n", 7)
+    assert found[1] == (f"runs x {tmp_path} blue\n", "loads at None\n", 0)
+    assert (tmp_path / "log").read_text() == "loaded\n"  # once
+
+
+def test_a_defect_keeps_its_traceback(server, tmp_path):
+    client = start_client(["fail"], tmp_path)
+    _, errors = client.communicate(timeout=30)
+    assert client.returncode == 1 and "KeyError: 'the cause'" in errors
+
+
+def test_ending_the_sender_ends_what_it_sent(server, tmp_path):
+    client = start_client(["sleep"], tmp_path)
+    client.stdout.readline()
+    (child,) = children_of(server.pid)
+    client.send_signal(signal.SIGTERM)
+    assert client.wait(timeout=30) == 143
+    wait_for(lambda: not os.path.exists(f"/proc/{child}"))
+
+
+def test_a_command_that_is_killed_is_said_so(server, tmp_path):
+    client = start_client(["sleep"], tmp_path)
+    client.stdout.readline()
+    (child,) = children_of(server.pid)
+    os.kill(child, signal.SIGKILL)
+    _, errors = client.communicate(timeout=30)
+    assert client.returncode == 1 and "that ran sleep was killed" in errors
+
+
+def test_commands_end_with_the_server(server, tmp_path):
+    client = start_client(["sleep"], tmp_path)
+    client.stdout.readline()
+    (child,) = children_of(server.pid)
+    server.kill()
+    wait_for(lambda: not os.path.exists(f"/proc/{child}"))
+    assert client.wait(timeout=30) == 1
+
+
+def children_of(process):
+    with open(f"/proc/{process}/task/{process}/children") as f:
+        return list(map(int, f.read().split()))
+
+
+@pytest.mark.parametrize("path", ["", "nowhere", "old"])
+def test_without_a_server_nothing_is_handed_over(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old").touch()  # of a server that has ended
+    monkeypatch.setenv(VARIABLE, path)
+    assert hand_over(["x"]) is None
+    monkeypatch.delenv(VARIABLE)
+    assert hand_over(["x"]) is None
