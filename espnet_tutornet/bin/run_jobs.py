@@ -66,8 +66,10 @@ def run_jobs(
 
     def fail(job: Job, message: str) -> None:
         failed.append(job)
+        bar.update()
         bar.write(f"FAILED {message}")
         for left in drop_followers(waiting, job):
+            bar.update()
             bar.write(f"Left out: {left.log}, which waits for {job.log}")
 
     try:
@@ -85,8 +87,8 @@ def run_jobs(
                 if process.is_alive():
                     continue
                 del running[job]
-                bar.update()
                 if process.exitcode == 0:
+                    bar.update()
                     with atomic_write(job.done) as f:
                         print(stamp, file=f)
                 else:

@@ -1,5 +1,6 @@
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -56,12 +57,15 @@ class Bench:
         words += ["--", "tool", action, str(self.path / f"out_{name}")]
         self.lines.append(shlex.join(words))
 
-    def run(self, *options, **env):
+    def run(self, *options, terminal=False, **env):
         self.jobs.write_text("".join(f"{line}\n" for line in self.lines))
         paths = [str(self.path / "lib"), *sys.path]
         env = {**os.environ, **env, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
         command = [sys.executable, "-m", "espnet_tutornet.bin.run_jobs"]
         command += ["--jobs", str(self.jobs), *options]
+        if not terminal:
+            return subprocess.run(command, capture_output=True, text=True, env=env)
+        command = ["script", "-qec", shlex.join(command), "/dev/null"]
         return subprocess.run(command, capture_output=True, text=True, env=env)
 
     def calls(self, name):
@@ -232,6 +236,14 @@ def test_what_waited_runs_again_with_what_it_waited_for(bench):
     (bench.path / "a/.done").unlink()  # run again with the same command and inputs
     assert "3 to do, 1 done before" in bench.run().stdout
     assert [len(bench.calls(name)) for name in "abcd"] == [2, 2, 2, 1]
+
+
+@pytest.mark.skipif(not shutil.which("script"), reason="no terminal to pretend")
+def test_the_bar_ends_where_all_jobs_ended_also_those_left_out(bench):
+    add_chain(bench, first="fail")
+    done = bench.run("--keep_going", terminal=True)
+    assert "| 4/4 [" in done.stdout
+    assert "FAILED" in done.stdout and done.returncode == 0
 
 
 @pytest.mark.parametrize("option", [[], ["--keep_going"]])
