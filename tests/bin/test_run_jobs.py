@@ -65,7 +65,8 @@ class Bench:
         command += ["--jobs", str(self.jobs), *options]
         if not terminal:
             return subprocess.run(command, capture_output=True, text=True, env=env)
-        command = ["script", "-qec", shlex.join(command), "/dev/null"]
+        wide = f"stty rows 40 cols 100; {shlex.join(command)}"
+        command = ["script", "-qec", wide, "/dev/null"]
         return subprocess.run(command, capture_output=True, text=True, env=env)
 
     def calls(self, name):
