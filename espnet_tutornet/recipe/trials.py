@@ -244,7 +244,7 @@ def hash_inputs(
     fixed = {
         name: [hashed(word) for word in value.split()]
         for name, value in options.items()
-        if name not in UNRELATED
+        if value and name not in UNRELATED  # an option that is new changes nothing
     }
     corpus = recipe / options["corpus_dir"]
     if options["corpus_dir"] and corpus not in memo:

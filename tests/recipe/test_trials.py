@@ -84,7 +84,7 @@ def test_the_hash_follows_options_files_and_rate_but_not_the_seed(tmp_path):
         return hash_inputs(trial, {**OPTIONS, **changes}, tmp_path, {})
 
     first = hashed()
-    assert hashed(seed=2) == hashed(nj="9") == first
+    assert hashed(seed=2) == hashed(nj="9") == hashed(new_option="") == first
     others = [hashed(method="none"), hashed(rate="0.1"), hashed(nbpe="5")]
     brought = dict(teacher_model="teacher.pth")
     others.append(hashed(**brought))
