@@ -84,6 +84,7 @@ def _answer(connection: socket.socket, run: Callable[[List[str]], None]) -> None
     for descriptor, number in zip(outputs, (1, 2)):
         os.dup2(descriptor, number)
         os.close(descriptor)
+    sys.stdout.reconfigure(line_buffering=True)
     os.chdir(request["directory"])
     os.environ.clear()
     os.environ.update(request["environment"])
