@@ -115,27 +115,28 @@ def hand_over(args: List[str]) -> Optional[int]:
     path = environment.pop(VARIABLE, "")
     if not path:
         return None
-    with socket.socket(socket.AF_UNIX) as connection:
+    request = dict(args=args, directory=os.getcwd(), environment=environment)
+    data = json.dumps(request).encode()
+    sys.stdout.flush()
+    with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rb") as f:
         try:
             connection.connect(path)
-        except OSError:
-            return None  # this is another machine, or the server has ended
-        request = dict(args=args, directory=os.getcwd(), environment=environment)
-        data = json.dumps(request).encode()
-        size = len(data).to_bytes(HEADER_BYTES, "big")
-        sys.stdout.flush()
-        socket.send_fds(connection, [size], [1, 2])
-        connection.sendall(data)
-        with connection.makefile("rb") as f:
+            size = len(data).to_bytes(HEADER_BYTES, "big")
+            socket.send_fds(connection, [size], [1, 2])
+            connection.sendall(data)
             process = int.from_bytes(f.read(HEADER_BYTES), "big")
+        except OSError:
+            process = 0
+        if not process:
+            return None  # this is another machine, or the server has ended
 
-            def end(number, frame):
-                os.kill(process, signal.SIGTERM)
-                sys.exit(128 + number)
+        def end(number, frame):
+            os.kill(process, signal.SIGTERM)
+            sys.exit(128 + number)
 
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, end)
-            status = f.read(1)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, end)
+        status = f.read(1)
     if not status:
         raise RuntimeError(
             f"the process that ran {' '.join(args)} was killed. Run the stage again: "

@@ -108,6 +108,22 @@ def test_commands_end_with_the_server(server, tmp_path):
     assert client.wait(timeout=30) == 1
 
 
+def test_a_server_that_does_not_load_has_nothing_handed_over(tmp_path, monkeypatch):
+    path = tmp_path / "s"
+    loads = 'print("loaded", file=open("log", "a"))'
+    broken = SERVER.replace(loads, 'time.sleep(1); raise ImportError("no")')
+    process = subprocess.Popen(
+        [sys.executable, "-c", broken, str(path)],
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(path.exists)
+    monkeypatch.setenv(VARIABLE, str(path))
+    assert hand_over(["x"]) is None  # connected while it loaded
+    assert process.wait(timeout=30) == 1
+    assert hand_over(["x"]) is None
+
+
 def children_of(process):
     with open(f"/proc/{process}/task/{process}/children") as f:
         return list(map(int, f.read().split()))
