@@ -29,7 +29,8 @@ change is the WER minus that of the same student with the method `{baseline}`, i
 points, with the 95 % interval and the two-sided p-value of a paired bootstrap over
 utterances ({resamples} resamples), seeds matched. It tells whether these very trainings
 differ on other utterances; whether other seeds would, the spread has to say. The
-p-values are corrected (Holm 1979) for the number of methods of that student.
+p-values are corrected (Holm 1979) for the number of methods of that student. A dash:
+the baseline itself, or runs whose errors in each utterance were not kept.
 """
 
 
