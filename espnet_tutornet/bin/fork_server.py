@@ -4,6 +4,7 @@ import argparse
 import importlib
 import io
 from contextlib import redirect_stderr, redirect_stdout
+from typing import List
 
 from espnet_tutornet.bin import run_jobs
 from espnet_tutornet.bin.command import exit_on_error
@@ -34,11 +35,17 @@ def load() -> None:
             importlib.import_module(module)  # some greet on import
 
 
+def run(args: List[str]) -> None:
+    """Run what one launch asks for."""
+    print("ESPnet is loaded already: a fork server runs these jobs.")
+    run_jobs.main(args)
+
+
 @exit_on_error
 def main(cmd=None) -> None:
     """Serve until the process is ended."""
     args = get_parser().parse_args(cmd)
-    serve(args.socket, load, run_jobs.main)
+    serve(args.socket, load, run)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,9 @@ def test_a_grid_runs_once_then_nothing_then_what_is_new(compare, tmp_path):
     output = compare(["none"])
     assert "exp/tiny+top_k_4/student_conformer_none_seed1 is trained" in output
     before = _products(tmp_path / "out/exp")
+    log = (tmp_path / "out/logs/tiny+top_k_4.log").read_text()
+    launches = [line for line in log.splitlines() if "done before" in line]
+    assert len(launches) == log.count("a fork server runs these jobs") > 1
 
     start = time.time()
     output = compare(["none"])
