@@ -23,6 +23,7 @@ from espnet_tutornet.recipe.outcomes import (
     find_errors,
     find_failure,
     find_teacher,
+    identify_teacher,
     is_marked,
     read_outcome,
     read_tail,
@@ -34,6 +35,7 @@ from espnet_tutornet.recipe.records import (
     RESULTS,
     ErrorTable,
     Records,
+    Row,
     write_errors,
     write_results,
 )
@@ -257,7 +259,7 @@ class Comparison:
         self.read()
         outcomes = list(self.outcomes.values())
         outcomes += self.find_teachers(outcomes)
-        write_results(self.out / RESULTS, list(map(describe_outcome, outcomes)))
+        write_results(self.out / RESULTS, list(map(self.describe, outcomes)))
         errors: ErrorTable = {}
         for outcome in outcomes:
             if outcome.role != "search":
@@ -267,6 +269,11 @@ class Comparison:
         with atomic_write(self.out / "SUMMARY.md") as f:
             f.write(summary)
         return summary
+
+    def describe(self, outcome: Outcome) -> Row:
+        """Return the row of a run, with the teacher of its setting."""
+        cache = Path(self.options_of(outcome.trial.setting)["teacher_cache"])
+        return {"teacher": identify_teacher(cache), **describe_outcome(outcome)}
 
     def find_teachers(self, outcomes: Iterable[Outcome]) -> List[Outcome]:
         """Find the teachers of settings that have a run, those recorded, too."""

@@ -59,7 +59,7 @@ def summarise_comparison(
     for setting in dict.fromkeys(row["setting"] for row in done):
         chosen = [row for row in done if row["setting"] == setting]
         table = _tabulate(records.errors, chosen, baseline, resamples)
-        lines += [f"## {setting}", "", table, ""]
+        lines += [f"## {setting}", "", table, "", *_warn_of_teachers(chosen)]
     if len(lines) > 3:
         lines.append(NOTE.format(baseline=baseline, resamples=resamples))
     if failed:
@@ -101,6 +101,18 @@ def _tabulate(
         line += [format_number(_mean(group, "rtf"), 4), _format_time(seconds)]
         lines.append(line)
     return tabulate(lines, header, tablefmt="github", disable_numparse=True)
+
+
+def _warn_of_teachers(rows: Sequence[Row]) -> List[str]:
+    """Say it where the runs of a table had several teachers: they do not compare."""
+    runs: Dict[str, List[str]] = {}
+    for row in rows:
+        if row["teacher"]:
+            runs.setdefault(row["teacher"], []).append(row["run"])
+    if len(runs) < 2:
+        return []
+    parts = [f"{teacher}: {', '.join(names)}" for teacher, names in runs.items()]
+    return [f"**Trained under {len(runs)} teachers**, by hash: {'; '.join(parts)}.", ""]
 
 
 def _order(row: Row) -> tuple:

@@ -1,5 +1,6 @@
 """The outcomes of a comparison: how its trials ended, and their rows of results."""
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence
@@ -117,6 +118,14 @@ def find_teacher(out: Path, setting: Setting, inference: str) -> List[Outcome]:
             )
             found.append(read_outcome(out, outcome))
     return [outcome for outcome in found if outcome.run]
+
+
+def identify_teacher(cache: Path) -> str:
+    """Read which teacher a cache of outputs is of; empty where there is no cache."""
+    path = cache / "manifest.json"
+    if not path.is_file():
+        return ""
+    return json.loads(path.read_text(encoding="utf-8"))["fingerprint"][:HASH_LENGTH]
 
 
 def recorded_teacher(setting: Setting, row: Row) -> Outcome:

@@ -16,10 +16,11 @@ from espnet_tutornet.recipe.significance import Errors
 RESULTS, ERRORS = "results.csv", "errors.csv"
 COLUMNS = (
     *("study", "setting", "role", "student", "method", "learning_rate", "seed"),
-    *("config", "status", "total_epochs", "train_seconds", "parameters", "rtf"),
+    *("config", "teacher", "status", "total_epochs", "train_seconds", "parameters"),
+    "rtf",
 )
 LAST_COLUMNS = ("inference", "run", "failure")
-HASH_LENGTH = 10  # of the hash in the column config
+HASH_LENGTH = 10  # of the hashes in the columns config and teacher
 ERROR_COLUMNS = ("set", "run", "errors")
 UTTERANCES, WORDS = "utterances", "words"  # in the column run: of the rows below
 

@@ -101,6 +101,7 @@ def test_a_grid_becomes_a_tidy_table_and_a_summary(bench):
     ]
     for row in rows:
         assert row["status"] == "done" and row["failure"] == ""
+        assert row["teacher"] == "0123456789"
         assert (row["study"], row["setting"]) == ("s", "s")
         assert (row["total_epochs"], row["parameters"]) == ("4", "40000")
         assert (row["train_seconds"], row["rtf"]) == ("12.5", "0.0020")

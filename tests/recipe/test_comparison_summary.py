@@ -87,6 +87,17 @@ def test_another_method_can_be_the_baseline(tmp_path):
     assert "with the method `skd`" in summarise_comparison(tmp_path, "skd")
 
 
+def test_runs_of_several_teachers_are_said_so(tmp_path):
+    add(tmp_path, "none", 1, 5, teacher="abc")
+    add(tmp_path, "kl", 1, 5)  # not known
+    assert "Trained under" not in summarise_comparison(tmp_path)
+    add(tmp_path, "skd", 1, 5, teacher="def")
+    text = summarise_comparison(tmp_path)
+    assert (
+        "**Trained under 2 teachers**, by hash: abc: exp/s/a_none_seed1; def: " in text
+    )
+
+
 def test_settings_have_a_table_and_a_baseline_each(tmp_path):
     add(tmp_path, "none", 1, 5)
     add(tmp_path, "skd", 1, 4, setting="t", learning_rate="0.1")
