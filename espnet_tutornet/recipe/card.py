@@ -38,7 +38,7 @@ recurrent layers in float32.
 
 ## Error rates
 
-In percent, decoded as below.
+In percent, $how.
 
 $scores
 
@@ -60,6 +60,10 @@ As that of the training data and teacher allow.
 """)
 
 
+# of asr_inference to the best path of CTC, which it does not have
+NEAREST_SEARCH = {"beam_size": 1, "ctc_weight": 1.0}
+
+
 def format_card(run: Run, teacher: Run, rundir: Path, decoding: Dict) -> str:
     """Render the card of one student.
 
@@ -70,7 +74,8 @@ def format_card(run: Run, teacher: Run, rundir: Path, decoding: Dict) -> str:
         teacher: the same of its teacher.
         rundir: the student's directory, with ``config.yaml`` and ``export``.
         decoding: options that the scores were made with, of ``asr_inference``, or,
-            where ``sim_chunk_length`` is among them, of ``asr_inference_streaming``.
+            where ``sim_chunk_length`` is among them, of ``asr_inference_streaming``;
+            with ``search: best_path`` of ``espnet_tutornet.bin.best_path``.
 
     Raises:
         FileNotFoundError: a configuration or a measurement is missing.
@@ -84,6 +89,10 @@ def format_card(run: Run, teacher: Run, rundir: Path, decoding: Dict) -> str:
     conf = _read_yaml(rundir / "export/config.yaml")
     trained = _read_yaml(rundir / "config.yaml")
     streaming = "sim_chunk_length" in decoding
+    how = "decoded as below"
+    if decoding.get("search") == "best_path":
+        decoding = NEAREST_SEARCH
+        how = "by CTC's best path; the prefix search below comes close to it"
     # an encoder of this package, unknown to ESPnet, says so in its name
     package = "espnet_tutornet" if "tutornet" in conf["encoder"] else "espnet2"
     return TEMPLATE.substitute(
@@ -99,6 +108,7 @@ def format_card(run: Run, teacher: Run, rundir: Path, decoding: Dict) -> str:
         data=f"{_data(trained, 'train')}; dev set {_data(trained, 'valid')}",
         config=run.config,
         seed=run.seed,
+        how=how,
         scores=_scores(run, teacher),
         tool=f"{package}.bin.asr_inference{'_streaming' * streaming}",
         int8="" if streaming else " For int8 add `--quantize_asr_model true`.",

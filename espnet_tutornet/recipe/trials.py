@@ -20,8 +20,8 @@ DATA_OPTIONS = (
     *TEACHER_FILES,
 )
 TEACHER_OPTIONS = (
-    *("teacher_train_config", "teacher_epochs", "inference_model", "inference_config"),
-    *("train_args", "ngpu"),
+    *("teacher_train_config", "teacher_epochs", "inference_model", "train_args"),
+    "ngpu",
 )
 CACHE_OPTIONS = ("teacher_layers", "hidden_form", "top_k")
 # what a result does not depend on, or what is hashed by its content

@@ -9,6 +9,8 @@ from typing import Callable, Sequence
 import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
+from espnet_tutornet.tasks.best_path import find_best_path
+
 COUNTED_SECONDS = 10  # attention grows with the square of it, all else in proportion
 
 
@@ -62,17 +64,9 @@ def macs_per_second(model: torch.nn.Module, fs: int) -> float:
         The mean over one utterance of ``COUNTED_SECONDS`` seconds.
     """
     silence = torch.zeros(COUNTED_SECONDS * fs)
-    return count_macs(lambda wave: recognise(model, wave), silence) / COUNTED_SECONDS
-
-
-@torch.no_grad()
-def recognise(model: torch.nn.Module, wave: torch.Tensor) -> None:
-    """Encode (S,) samples and take the best CTC path; without CTC encode alone."""
-    encoder_out, _ = model.encode(wave[None], torch.tensor([len(wave)]))
-    if isinstance(encoder_out, tuple):
-        encoder_out = encoder_out[0]
-    if model.ctc is not None:
-        torch.unique_consecutive(model.ctc.argmax(encoder_out)[0])
+    return (
+        count_macs(lambda wave: find_best_path(model, wave), silence) / COUNTED_SECONDS
+    )
 
 
 def real_time_factor(
@@ -90,10 +84,10 @@ def real_time_factor(
     Returns:
         Seconds of work a second of audio.
     """
-    recognise(model, waves[0])
+    find_best_path(model, waves[0])
     start = time.perf_counter()
     for wave in waves:
-        recognise(model, wave)
+        find_best_path(model, wave)
     return (time.perf_counter() - start) / (sum(len(wave) for wave in waves) / fs)
 
 

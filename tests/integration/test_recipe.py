@@ -195,6 +195,11 @@ def test_a_changed_weight_retrains_only_what_uses_it(repeated, finished, call, c
             "rkdmask_kl needs elsewhere/distill_rkdmask.yaml, which is not there",
         ),
         (["--token_type", "teacher"], 1, "--token_type teacher takes over the tokens"),
+        (
+            "--use_streaming true --inference_config conf/decode_best_path.yaml".split(),
+            1,
+            "conf/decode_best_path.yaml decodes whole utterances",
+        ),
         (["--keep_going", "x"], 1, "--keep_going must be true or false, got x"),
         (["--teacher_model", "a.pth"], 1, "--teacher_config and --teacher_model go"),
         (
@@ -210,6 +215,22 @@ def test_a_wrong_command_line_is_refused(setup, call, tmp_path, words, status, m
     (line,) = [line for line in output.splitlines() if message in line]
     assert line.startswith("run.sh: ")
     assert not (tmp_path / "data").exists()
+
+
+def test_the_best_path_is_decoded_scored_and_said_so(finished, call, conf, tmp_path):
+    here = finished.elsewhere(tmp_path, copied=("exp",))
+    changes = dict(inference_config="conf/decode_best_path.yaml", methods="skd")
+    changes.update(student_configs=conf / "train_student_conformer.yaml")
+    call(here.command(stage=12, test_sets="test_clean", **changes))
+    run = here.exp / "student_conformer_skd_seed1"
+    for folder in (run, here.exp / "teacher"):
+        decoded = folder / "decode_best_path/test_clean"
+        lines = (decoded / "text").read_text().splitlines()
+        assert len(lines) == 6 and lines == sorted(lines)
+        assert (decoded / "score.json").is_file()
+    page = (here.exp / "RESULTS.md").read_text()
+    assert "|decode_best_path_student_conformer_skd_seed1/test_clean|6|" in page
+    assert "by CTC's best path" in (run / "MODEL_CARD.md").read_text()
 
 
 def test_a_teacher_elsewhere_does_not_hide_one_in_expdir(finished, call, tmp_path):

@@ -98,6 +98,17 @@ def test_the_command_is_that_of_stock_espnet_with_the_options_of_the_scores(rund
     assert "For int8 add `--quantize_asr_model true`." in card
 
 
+def test_scores_of_the_best_path_are_said_so_and_stock_espnet_gets_what_it_knows(
+    rundir,
+):
+    card = format_card(STUDENT, TEACHER, rundir, {"search": "best_path"})
+    assert "In percent, by CTC's best path" in card
+    assert "espnet2.bin.asr_inference --ngpu 0 --beam_size 1 --ctc_weight 1.0" in card
+    assert "In percent, decoded as below." in format_card(
+        STUDENT, TEACHER, rundir, DECODING
+    )
+
+
 def test_a_student_that_was_decoded_in_chunks_says_how(rundir):
     decoding = {**DECODING, "sim_chunk_length": 640}
     card = format_card(STUDENT, TEACHER, rundir, decoding)

@@ -62,7 +62,7 @@ rkd_epochs=4        # Of these, RKD; or its share, such as 0.2.
 keep_going=false    # Do without the students whose training or decoding fails.
 train_args=         # Further arguments of every training.
 # Decoding
-inference_config=conf/decode_ctc_greedy.yaml
+inference_config=conf/decode_ctc_greedy.yaml  # or conf/decode_best_path.yaml: fast, CTC alone.
 inference_model=valid.loss_ctc.ave.pth  # Which checkpoint of a training.
 use_streaming=false # Students by asr_inference_streaming: contextual_block encoders.
 sim_chunk_length=640    # Samples that it gets at a time; 0: the whole utterance.
@@ -217,7 +217,7 @@ fi
 # shellcheck disable=SC2046,SC2086
 trained_runs=$(done_runs $(student_runs ${methods}))
 if runs_stage 12; then
-    log "Stage 12: Decoding with espnet2.bin.asr_inference, ${inference_config}: ${datadir}/{${test_sets// /,}} -> ${expdir}/*/decode_${decode_name} (0.1 x real time)"
+    log "Stage 12: Decoding by ${inference_config}: ${datadir}/{${test_sets// /,}} -> ${expdir}/*/decode_${decode_name} (prefix search 0.1 x real time, best path 0.01 x)"
     describe "${teacher_name}" "${teacher_name}" teacher 0 "${teacher_config}" "$(awk '$1 == "max_epoch:" {print $2}' "${teacher_config}")"
     # shellcheck disable=SC2086
     decode_jobs "${teacher_name}" "${teacher_config}" "${teacher_model}" ${test_sets}

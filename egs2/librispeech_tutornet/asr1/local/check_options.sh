@@ -26,6 +26,11 @@ case "${keep_going}" in
     true | false) ;;
     *) die "--keep_going must be true or false, got ${keep_going}." ;;
 esac
+best_path=false
+if grep -Eqs "^search: *['\"]?best_path" "${inference_config}"; then best_path=true; fi
+if "${best_path}" && "${use_streaming}"; then
+    die "--use_streaming true: ${inference_config} decodes whole utterances. Give one of asr_inference_streaming."
+fi
 
 # Methods: which forms of RKD they start from, and which overlays they need.
 overlay_of() {  # overlay_of NAME: what is laid over a student for a form of RKD or a criterion

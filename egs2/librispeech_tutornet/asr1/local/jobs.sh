@@ -92,17 +92,18 @@ describe() {  # describe RUN STUDENT METHOD SEED CONFIG EPOCHS: what the results
 }
 
 decode_jobs() {  # decode_jobs RUN CONFIG MODEL SET ...
-    local run="$1" config="$2" model="$3" dir set tool
+    local run="$1" config="$2" model="$3" dir set tool scp input
     dir="$(dir_of "${run}")/decode_${decode_name}"
     shift 3
     tool="$(host_of "${config}").asr_inference"
     if "${use_streaming}" && [ "${run}" != "${teacher_name}" ]; then tool="espnet2.bin.asr_inference_streaming --sim_chunk_length ${sim_chunk_length}"; fi
     for set in "$@"; do
+        scp="${datadir}/${set}/wav.scp"
+        input="--config ${inference_config} --ngpu 0 --data_path_and_name_and_type ${scp},speech,sound --key_file ${scp}"
+        if "${best_path}"; then tool=espnet_tutornet.bin.best_path input="--wav_scp ${scp}"; fi
         # shellcheck disable=SC2086
-        job "${dir}/${set}" decode "${config},${model},${inference_config},${datadir}/${set}/wav.scp" ${tool} \
-            --config "${inference_config}" --ngpu 0 --asr_train_config "${config}" --asr_model_file "${model}" \
-            --data_path_and_name_and_type "${datadir}/${set}/wav.scp,speech,sound" --key_file "${datadir}/${set}/wav.scp" \
-            --output_dir "${dir}/${set}/logdir"
+        job "${dir}/${set}" decode "${config},${model},${inference_config},${scp}" ${tool} ${input} \
+            --asr_train_config "${config}" --asr_model_file "${model}" --output_dir "${dir}/${set}/logdir"
     done
 }
 gather_texts() {  # gather_texts RUN ...: the hypotheses, sorted, where scoring looks for them

@@ -1,0 +1,26 @@
+"""CTC's best path: the likeliest token of each frame, repeats merged."""
+
+from typing import List, Optional
+
+import torch
+from torch import Tensor
+
+
+@torch.no_grad()
+def find_best_path(model: torch.nn.Module, wave: Tensor) -> Optional[List[int]]:
+    """Encode an utterance and take the best path of the model's CTC branch.
+
+    Args:
+        model: an ESPnet ASR model in eval mode on the CPU.
+        wave: (S,) samples.
+
+    Returns:
+        Token ids without blank; None where there is no CTC branch, after encoding.
+    """
+    encoder_out, _ = model.encode(wave[None], torch.tensor([len(wave)]))
+    if isinstance(encoder_out, tuple):  # with what inner blocks say
+        encoder_out = encoder_out[0]
+    if model.ctc is None:
+        return None
+    best = torch.unique_consecutive(model.ctc.argmax(encoder_out)[0])  # (T,)
+    return best[best != model.blank_id].tolist()
