@@ -9,6 +9,7 @@ import sys
 import pytest
 import yaml
 
+BEST_PATH = "conf/decode_best_path.yaml"
 pytestmark = pytest.mark.integration
 
 SETS = ("test_clean", "test_other")
@@ -196,9 +197,9 @@ def test_a_changed_weight_retrains_only_what_uses_it(repeated, finished, call, c
         ),
         (["--token_type", "teacher"], 1, "--token_type teacher takes over the tokens"),
         (
-            "--use_streaming true --inference_config conf/decode_best_path.yaml".split(),
+            ["--use_streaming", "true", "--inference_config", BEST_PATH],
             1,
-            "conf/decode_best_path.yaml decodes whole utterances",
+            f"{BEST_PATH} decodes whole utterances",
         ),
         (["--keep_going", "x"], 1, "--keep_going must be true or false, got x"),
         (["--teacher_model", "a.pth"], 1, "--teacher_config and --teacher_model go"),
@@ -219,7 +220,7 @@ def test_a_wrong_command_line_is_refused(setup, call, tmp_path, words, status, m
 
 def test_the_best_path_is_decoded_scored_and_said_so(finished, call, conf, tmp_path):
     here = finished.elsewhere(tmp_path, copied=("exp",))
-    changes = dict(inference_config="conf/decode_best_path.yaml", methods="skd")
+    changes = dict(inference_config=BEST_PATH, methods="skd")
     changes.update(student_configs=conf / "train_student_conformer.yaml")
     call(here.command(stage=12, test_sets="test_clean", **changes))
     run = here.exp / "student_conformer_skd_seed1"
