@@ -1,5 +1,6 @@
 """Section on the inside: when students say their tokens, and how they see frames."""
 
+import math
 from dataclasses import dataclass, field
 from statistics import mean, median, stdev
 from typing import TYPE_CHECKING, Dict, List, Optional
@@ -29,6 +30,7 @@ class Heard:
         ours: the student's hidden states, (T, D) an utterance.
         theirs: the teacher's, at the student's frames.
         first: as ``ours``, as stage 1 left the student; empty without one.
+        tokens: (T,) where the teacher's likeliest token is not blank.
     """
 
     shift: float = 0.0
@@ -37,6 +39,7 @@ class Heard:
     ours: List[np.ndarray] = field(default_factory=list)
     theirs: List[np.ndarray] = field(default_factory=list)
     first: List[np.ndarray] = field(default_factory=list)
+    tokens: List[np.ndarray] = field(default_factory=list)
 
 
 def show_offsets(setting: Setting, album: Album, models: Optional[Models]) -> Section:
@@ -57,7 +60,8 @@ def show_offsets(setting: Setting, album: Album, models: Optional[Models]) -> Se
         "CKA says how alike frames are to student and teacher: the linear centred "
         "kernel alignment (Kornblith et al. 2019) of the encoder's output with the "
         f"teacher's layer {models.teacher.layer}, 1 where one is a rotation of the "
-        "other; where stage 1 was exported, also as that left the student."
+        "other; where stage 1 was exported, also as that left the student; and of the "
+        "frames alone whose likeliest token is not blank to the teacher."
     )
     figures = []
     for student in setting.students:
@@ -68,9 +72,10 @@ def show_offsets(setting: Setting, album: Album, models: Optional[Models]) -> Se
             figures.append(_figure(album, student, offsets, shift))
     section.blocks.append(Figures(figures))
     header = ["Student", "Method", "tokens", "in common", "mean ms", "median", "std"]
-    rows = [[*key[::2], *_row_of(found)] for key, found in heard.items()]
+    rows = [[*key[::2], *summarise_heard(found)] for key, found in heard.items()]
     caption = "Tokens of the teacher, those in common, their offsets, and CKA"
-    section.blocks.append(Table(caption, [*header, "CKA", "after stage 1"], rows))
+    header += ["CKA", "of tokens", "CKA after stage 1", "of tokens"]
+    section.blocks.append(Table(caption, header, rows))
     return section
 
 
@@ -82,17 +87,20 @@ def _figure(album: Album, student: str, found: Dict, shift: float) -> Figure:
     return Figure(picture, f"{student}: a bin is a frame of {shift:.0f} ms.")
 
 
-def _row_of(heard: Heard) -> List[str]:
+def summarise_heard(heard: Heard) -> List[str]:
+    """Return the cells of a student: its tokens, their offsets, and CKA."""
     values = heard.offsets
     shown = [f"{heard.spoken}", f"{len(values)}", "-", "-", "-"]
     if values:
         shown[2:4] = f"{mean(values):+.1f}", f"{median(values):+.1f}"
     if len(values) > 1:
         shown[4] = f"{stdev(values):.1f}"
-    theirs = np.concatenate(heard.theirs)
-    for ours in (heard.ours, heard.first):
-        alike = linear_cka(np.concatenate(ours), theirs) if ours else None
-        shown.append("-" if alike is None else f"{alike:.2f}")
+    theirs, tokens = np.concatenate(heard.theirs), np.concatenate(heard.tokens)
+    for frames in (heard.ours, heard.first):
+        ours = np.concatenate(frames) if frames else None
+        for where in (slice(None), tokens):
+            alike = math.nan if ours is None else linear_cka(ours[where], theirs[where])
+            shown.append("-" if math.isnan(alike) else f"{alike:.2f}")
     return shown
 
 
@@ -104,6 +112,7 @@ def _listen(models: Models, utt_ids: List[str]) -> Dict[Key, Heard]:
         wave, fs = recognition.read_audio(models.audio[utt_id][0])
         theirs = models.teacher.recognise(wave, fs)
         spikes = _spikes(theirs, models.teacher)
+        spoken = theirs.log_probs.argmax(axis=-1) != models.teacher.blank_id
         for key, recogniser in models.students.items():
             ours, found = recogniser.recognise(wave, fs), heard[key]
             said = _spikes(ours, recogniser)
@@ -112,7 +121,9 @@ def _listen(models: Models, utt_ids: List[str]) -> Dict[Key, Heard]:
             found.shift = ours.shift
             frames = [(len(x.hidden), x.shift) for x in (ours, theirs)]
             found.ours.append(ours.hidden.numpy())
-            found.theirs.append(theirs.hidden.numpy()[match_frames(*frames)])
+            matched = match_frames(*frames)
+            found.theirs.append(theirs.hidden.numpy()[matched])
+            found.tokens.append(spoken[matched])
             if key in models.first:
                 first = models.first[key].recognise(wave, fs)
                 found.first.append(first.hidden.numpy())

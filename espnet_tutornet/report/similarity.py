@@ -17,7 +17,8 @@ def linear_cka(first: np.ndarray, second: np.ndarray) -> float:
         second: (N, D2), the same frames.
 
     Returns:
-        A number in [0, 1]; NaN where either does not change from frame to frame.
+        A number in [0, 1]; NaN where either does not change from frame to frame,
+        or there is no frame.
 
     Raises:
         ValueError: the numbers of frames differ.
@@ -32,6 +33,8 @@ def linear_cka(first: np.ndarray, second: np.ndarray) -> float:
     """
     if len(first) != len(second):
         raise ValueError(f"expected the same frames, got {len(first)}, {len(second)}.")
+    if not len(first):
+        return math.nan
     first, second = (x - x.mean(axis=0) for x in (first, second))
     norms = [np.linalg.norm(x.T @ x) for x in (first, second)]
     if not all(norms):
