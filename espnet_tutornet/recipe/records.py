@@ -128,19 +128,16 @@ def write_errors(path: Path, table: Mapping[Tuple[str, str], Errors]) -> None:
         writer.writerow(ERROR_COLUMNS)
         before = None
         for (run, name), errors in sorted(table.items(), key=_by_utterances):
-            utterances = sorted(errors)
-            words = [errors[utterance][1] for utterance in utterances]
-            if before != (name, utterances, words):
-                before = name, utterances, words
-                writer.writerow([name, UTTERANCES, " ".join(utterances)])
-                writer.writerow([name, WORDS, " ".join(map(str, words))])
-            wrong = [str(errors[utterance][0]) for utterance in utterances]
-            writer.writerow([name, run, " ".join(wrong)])
+            if before != (name, errors.utterances, errors.words):
+                before = name, errors.utterances, errors.words
+                writer.writerow([name, UTTERANCES, " ".join(errors.utterances)])
+                writer.writerow([name, WORDS, " ".join(map(str, errors.words))])
+            writer.writerow([name, run, " ".join(map(str, errors.wrong))])
 
 
 def _by_utterances(item: Tuple[Tuple[str, str], Errors]) -> tuple:
     (run, name), errors = item
-    return name, sorted((label, words) for label, (_, words) in errors.items()), run
+    return name, errors.utterances, errors.words, run
 
 
 def read_error_table(path: Path) -> ErrorTable:
@@ -151,12 +148,12 @@ def read_error_table(path: Path) -> ErrorTable:
         ValueError: it lacks columns, or a row has not one number an utterance.
     """
     table: ErrorTable = {}
-    utterances: List[str] = []
-    words: List[int] = []
+    utterances: Tuple[str, ...] = ()
+    words: Tuple[int, ...] = ()
     for number, row in enumerate(_read_rows(path, ERROR_COLUMNS), 2):
         values = row["errors"].split()
         if row["run"] == UTTERANCES:
-            utterances = values
+            utterances = tuple(values)
             continue
         if len(values) != len(utterances) or not all(map(str.isdecimal, values)):
             raise ValueError(
@@ -164,10 +161,9 @@ def read_error_table(path: Path) -> ErrorTable:
                 f"utterance, got {len(values)} words: {row['errors'][:40]} ... Take "
                 "the file that belongs to results.csv."
             )
-        counts = list(map(int, values))
+        counts = tuple(map(int, values))
         if row["run"] == WORDS:
             words = counts
         else:
-            errors = dict(zip(utterances, zip(counts, words)))
-            table[row["run"], row["set"]] = errors
+            table[row["run"], row["set"]] = Errors(utterances, counts, words)
     return table

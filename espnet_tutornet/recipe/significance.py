@@ -1,9 +1,10 @@
 """Is one recogniser better than another? A paired bootstrap over utterances."""
 
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -13,7 +14,21 @@ UTTERANCE = re.compile(
     re.MULTILINE,
 )
 
-Errors = Dict[str, Tuple[int, int]]  # by utterance: errors, words of the reference
+
+class Errors(NamedTuple):
+    """Errors of a recogniser in each utterance of a set.
+
+    Tuples, because there are many of them: utterances and small numbers are shared.
+
+    Attributes:
+        utterances: ids, sorted.
+        wrong: substitutions, deletions and insertions of each.
+        words: of its reference.
+    """
+
+    utterances: Tuple[str, ...]
+    wrong: Tuple[int, ...]
+    words: Tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -40,18 +55,18 @@ def read_errors(path: Union[str, Path]) -> Errors:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file. Score the set first.")
-    errors = {}
+    rows = []
     text = path.read_text(encoding="utf-8", errors="replace")
     for label, *counts in UTTERANCE.findall(text):
         correct, substituted, deleted, inserted = map(int, counts)
         wrong = substituted + deleted + inserted
-        errors[label] = (wrong, correct + substituted + deleted)
-    if not errors:
+        rows.append((sys.intern(label), wrong, correct + substituted + deleted))
+    if not rows:
         raise ValueError(
             f"{path}: expected utterances with 'Scores: (#C #S #D #I)', found none. "
             "Score the set anew with --force."
         )
-    return errors
+    return Errors(*zip(*sorted(rows)))
 
 
 def compare_errors(
@@ -160,19 +175,20 @@ def compare_seeds(
     seeds = sorted(ours.keys() & theirs.keys())
     if not seeds:
         return None
-    utterances = sorted(ours[seeds[0]])
-    for seed in seeds:
-        for errors in (ours[seed], theirs[seed]):
-            if errors.keys() != set(utterances):
+    first = ours[seeds[0]]
+    pairs = [(ours[seed], theirs[seed]) for seed in seeds]
+    for seed, pair in zip(seeds, pairs):
+        for errors in pair:
+            if errors.utterances != first.utterances:
                 raise ValueError(
-                    f"seed {seed}: expected the same {len(utterances)} utterances of "
-                    f"all seeds and systems, got {len(errors)}, not all of them "
-                    "alike. Decode and score the runs on one version of the set."
+                    f"seed {seed}: expected the same {len(first.utterances)} "
+                    "utterances of all seeds and systems, got "
+                    f"{len(errors.utterances)}, not all of them alike. Decode and "
+                    "score the runs on one version of the set."
                 )
-    sums = [
-        np.array([[errors[seed][u] for u in utterances] for seed in seeds]).sum(axis=0)
-        for errors in (ours, theirs)
-    ]  # each (N, 2): errors, words
+    wrong = np.array([[errors.wrong for errors in pair] for pair in pairs])
+    words = np.array([errors.words for errors, _ in pairs])
+    our_sum, their_sum = wrong.sum(axis=0)  # (seeds, 2, N) -> (N,) each
     return compare_errors(
-        sums[0][:, 0], sums[1][:, 0], sums[0][:, 1], seeds=len(seeds), **options
+        our_sum, their_sum, words.sum(axis=0), seeds=len(seeds), **options
     )

@@ -8,6 +8,7 @@ from espnet_tutornet.recipe.records import (
     write_errors,
     write_results,
 )
+from espnet_tutornet.recipe.significance import Errors
 
 NAMES = (*COLUMNS, *LAST_COLUMNS)
 
@@ -28,7 +29,8 @@ def add(out, method, seed, wrong, status="done", role="final", **changes):
     row.update(parameters="40000", train_seconds="90")
     if status == "done":
         row.update(wer_test=f"{wrong:.2f}", cer_test=f"{wrong:.2f}", rtf="0.001")
-        errors = {f"u{n:02d}": (int(n < wrong), 5) for n in range(20)}
+        names = tuple(f"u{n:02d}" for n in range(20))
+        errors = Errors(names, tuple(int(n < wrong) for n in range(20)), (5,) * 20)
         records.errors[row["run"], "test"] = errors
     row.update(changes)
     write_results(out / "results.csv", [*records.rows, row])

@@ -14,6 +14,7 @@ from espnet_tutornet.recipe.outcomes import (
 )
 from espnet_tutornet.recipe.results import Run
 from espnet_tutornet.recipe.scoring import COLUMNS, score
+from espnet_tutornet.recipe.significance import Errors
 from espnet_tutornet.recipe.trials import Trial
 
 SETTING = Setting("s", "s", {}, {}, ("a.yaml",), ("none",), (1,), (), ())
@@ -106,5 +107,5 @@ def test_errors_are_those_of_the_reports(tmp_path):
     folder = tmp_path / "exp/s/r/decode_greedy/dev/score_wer"
     score(folder, {"u": ["A", "B"]}, {"u": ["A"]}, "internal")
     found = find_errors(tmp_path, outcome("0.1", 12))
-    assert found == {("exp/s/r", "dev"): {"u-u": (1, 2)}}
+    assert found == {("exp/s/r", "dev"): Errors(("u-u",), (1,), (2,))}
     assert find_errors(tmp_path, outcome("0.1", None)) == {}

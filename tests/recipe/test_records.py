@@ -9,12 +9,13 @@ from espnet_tutornet.recipe.records import (
     write_errors,
     write_results,
 )
+from espnet_tutornet.recipe.significance import Errors
 
 TABLE = {
-    ("exp/s/a", "test"): {"u1": (0, 5), "u2": (11, 4)},
-    ("exp/s/b", "test"): {"u2": (1, 4), "u1": (2, 5)},
-    ("exp/t/a", "test"): {"u1": (3, 5)},  # another version of the set
-    ("exp/s/a", "dev"): {"v": (0, 0)},
+    ("exp/s/a", "test"): Errors(("u1", "u2"), (0, 11), (5, 4)),
+    ("exp/s/b", "test"): Errors(("u1", "u2"), (2, 1), (5, 4)),
+    ("exp/t/a", "test"): Errors(("u1",), (3,), (5,)),  # another version of the set
+    ("exp/s/a", "dev"): Errors(("v",), (0,), (0,)),
 }
 
 
@@ -72,7 +73,7 @@ def test_a_missing_or_foreign_table_is_refused(tmp_path):
 @pytest.mark.parametrize("errors", ["1", "1 2 3", "1 x", "1 -2"])
 def test_errors_of_other_utterances_are_refused(tmp_path, errors):
     path = tmp_path / "errors.csv"
-    write_errors(path, {("a", "test"): {"u1": (0, 5), "u2": (1, 4)}})
+    write_errors(path, {("a", "test"): Errors(("u1", "u2"), (0, 1), (5, 4))})
     path.write_text(path.read_text() + f"test,b,{errors}\n")
     with pytest.raises(ValueError, match="errors.csv:5: expected 2 numbers"):
         read_error_table(path)

@@ -5,6 +5,7 @@ import pytest
 
 from espnet_tutornet.recipe.scoring import find_sclite, score
 from espnet_tutornet.recipe.significance import (
+    Errors,
     compare_errors,
     compare_seeds,
     correct_p_values,
@@ -70,21 +71,26 @@ def test_pairing_sees_what_a_hard_utterance_would_hide():
     assert compare_errors(theirs - 1, theirs, np.full(100, 50)).p_value == 2 / 1001
 
 
+def errors_of(**wrong):
+    """``wrong``: errors by utterance, of ten words each."""
+    names = tuple(sorted(wrong))
+    return Errors(names, tuple(wrong[name] for name in names), (10,) * len(names))
+
+
 def test_seeds_are_matched_and_summed():
-    ours = {1: {"a": (1, 10), "b": (0, 10)}, 2: {"a": (2, 10), "b": (0, 10)}}
-    theirs = {2: {"b": (4, 10), "a": (3, 10)}, 3: {"a": (9, 10), "b": (9, 10)}}
+    ours = {1: errors_of(a=1, b=0), 2: errors_of(a=2, b=0)}
+    theirs = {2: errors_of(b=4, a=3), 3: errors_of(a=9, b=9)}
     difference = compare_seeds(ours, theirs)
     assert (difference.rate, difference.seeds) == (-25.0, 1)  # of seed 2 alone
-    theirs[1] = {"a": (1, 10), "b": (0, 10)}
+    theirs[1] = errors_of(a=1, b=0)
     difference = compare_seeds(ours, theirs)
     assert (difference.rate, difference.seeds) == (-12.5, 2)
     assert compare_seeds({1: ours[1]}, {3: theirs[3]}) is None
 
 
 def test_other_utterances_are_refused():
-    ours, theirs = {1: {"a": (1, 10)}}, {1: {"b": (1, 10)}}
     with pytest.raises(ValueError, match="seed 1: expected the same 1 utterances"):
-        compare_seeds(ours, theirs)
+        compare_seeds({1: errors_of(a=1)}, {1: errors_of(b=1)})
     with pytest.raises(ValueError, match=r"got shapes \(1,\), \(2,\), \(1,\)"):
         compare_errors([1], [1, 2], [3])
     with pytest.raises(ValueError, match="and 0 words"):
@@ -100,9 +106,13 @@ def test_errors_of_utterances_are_those_of_the_scorer(tmp_path, backend):
     speakers = {"u1": "Anna", "u2": "Ben", "u3": "Anna"}
     total = score(tmp_path / "wer", refs, hyps, backend, speakers)
     errors = read_errors(tmp_path / "wer/result.txt")
-    found = {label.lower(): value for label, value in errors.items()}
-    assert found == {"anna-u1": (2, 3), "ben-u2": (2, 2), "anna-u3": (1, 1)}
-    assert sum(wrong for wrong, _ in errors.values()) == total["Err"]
+    assert [name.lower() for name in errors.utterances] == [
+        "anna-u1",
+        "anna-u3",
+        "ben-u2",
+    ]
+    assert (errors.wrong, errors.words) == ((2, 1, 2), (3, 1, 2))
+    assert sum(errors.wrong) == total["Err"]
 
 
 def test_a_report_without_utterances_is_refused(tmp_path):
