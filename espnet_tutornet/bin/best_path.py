@@ -18,7 +18,7 @@ from espnet2.text.build_tokenizer import build_tokenizer
 from espnet_tutornet.bin.command import exit_on_error
 from espnet_tutornet.recipe.data_dir import read_two_columns
 from espnet_tutornet.recipe.files import atomic_write
-from espnet_tutornet.tasks.best_path import find_best_path
+from espnet_tutornet.tasks.ctc_path import find_best_path
 from espnet_tutornet.teacher.loading import load_model, sampling_rate
 
 FILES = ("text", "token", "token_int")

@@ -9,7 +9,7 @@ from typing import Callable, Sequence
 import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from espnet_tutornet.tasks.best_path import find_best_path
+from espnet_tutornet.tasks.ctc_path import find_best_path
 
 COUNTED_SECONDS = 10  # attention grows with the square of it, all else in proportion
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from espnet_tutornet.bin.compare import main
+from espnet_tutornet.recipe.records import read_error_table
 from espnet_tutornet.recipe.run_sh import start
 
 REPO = Path(__file__).resolve().parents[2]
@@ -266,6 +267,8 @@ def test_learning_rates_are_searched_alike_and_the_best_is_compared(bench):
     searched = [(name, method, 1) for name, _ in rates for method in ("none", "skd")]
     final = [("train_a_lr0.1", "none", 2), ("train_a_lr0.01", "skd", 2)]
     assert bench.trained() == sorted([*searched, *final])
+    compared = {row["run"] for row in bench.rows() if row["role"] != "search"}
+    assert {run for run, _ in read_error_table(bench.out / "errors.csv")} == compared
     for name, rate in rates:
         made = yaml.safe_load((bench.out / f"configs/{name}.yaml").read_text())
         assert made == {"optim_conf": {"lr": rate, "eps": 2.0}}

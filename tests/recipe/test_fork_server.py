@@ -17,6 +17,7 @@ def load():
 
 def run(args):
     print("runs", *args, os.getcwd(), os.environ.get("COLOUR"), flush=True)
+    assert "OF_THE_SERVER" not in os.environ
     print("loads at", os.environ.get("TUTORNET_FORK_SERVER"), file=sys.stderr)
     if args == ["fail"]:
         raise KeyError("the cause")
@@ -36,7 +37,11 @@ sys.exit(hand_over(sys.argv[1:]))
 @pytest.fixture
 def server(tmp_path, monkeypatch):
     path = str(tmp_path / "s")
-    process = subprocess.Popen([sys.executable, "-c", SERVER, path], cwd=tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVER, path],
+        cwd=tmp_path,
+        env={**os.environ, "OF_THE_SERVER": "1"},
+    )
     wait_for(lambda: os.path.exists(path))
     monkeypatch.setenv(VARIABLE, path)
     yield process
