@@ -20,6 +20,7 @@ from espnet_tutornet.recipe.lifetime import die_with
 
 VARIABLE = "TUTORNET_FORK_SERVER"  # of the environment: the server's socket
 HEADER_BYTES = 8  # before a message: its length
+ACCEPTED = b"!"
 
 
 # path.sh gives the environment of the recipe's own launches: threads of BLAS, locale
@@ -80,7 +81,8 @@ def _answer(connection: socket.socket, run: Callable[[List[str]], None]) -> None
     size = int.from_bytes(data, "big")
     with connection.makefile("rb") as f:
         request = json.loads(f.read(size))
-    connection.sendall(os.getpid().to_bytes(HEADER_BYTES, "big"))
+    _end_with(connection, outputs)
+    connection.sendall(ACCEPTED)
     for descriptor, number in zip(outputs, (1, 2)):
         os.dup2(descriptor, number)
         os.close(descriptor)
@@ -102,8 +104,23 @@ def _answer(connection: socket.socket, run: Callable[[List[str]], None]) -> None
     os._exit(status)
 
 
+def _end_with(connection: socket.socket, outputs: List[int]) -> None:
+    """Have a child watch the client, and end this process when it is gone."""
+    runner = os.getpid()
+    if os.fork():
+        return
+    for descriptor in outputs:
+        os.close(descriptor)
+    die_with(runner)
+    connection.recv(1)  # the client sends no more: this is its end
+    os.kill(runner, signal.SIGTERM)
+    os._exit(0)
+
+
 def hand_over(args: List[str]) -> Optional[int]:
     """Have the server of this environment run a command, and wait for its end.
+
+    The command ends when this process does.
 
     Returns:
         The exit status; None where there is no server.
@@ -118,25 +135,18 @@ def hand_over(args: List[str]) -> Optional[int]:
     request = dict(args=args, directory=os.getcwd(), environment=environment)
     data = json.dumps(request).encode()
     sys.stdout.flush()
-    with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rb") as f:
+    with socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.connect(path)
             size = len(data).to_bytes(HEADER_BYTES, "big")
             socket.send_fds(connection, [size], [1, 2])
             connection.sendall(data)
-            process = int.from_bytes(f.read(HEADER_BYTES), "big")
+            accepted = connection.recv(1)
         except OSError:
-            process = 0
-        if not process:
+            accepted = b""
+        if not accepted:
             return None  # this is another machine, or the server has ended
-
-        def end(number, frame):
-            os.kill(process, signal.SIGTERM)
-            sys.exit(128 + number)
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, end)
-        status = f.read(1)
+        status = connection.recv(1)
     if not status:
         raise RuntimeError(
             f"the process that ran {' '.join(args)} was killed. Run the stage again: "

@@ -11,6 +11,8 @@ from typing import Dict
 
 import pytest
 
+from espnet_tutornet.recipe.fork_server import VARIABLE, start_fork_server
+
 REPO = Path(__file__).resolve().parents[2]
 RECIPE = REPO / "egs2/librispeech_tutornet/asr1"
 CONF = Path(__file__).resolve().parent / "conf"
@@ -89,11 +91,20 @@ def methods():
 
 
 @pytest.fixture(scope="session")
-def call():
+def fork_server():
+    """Return where the recipe finds ESPnet loaded: most launches do it no more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", _environment()["PYTHONPATH"])
+        with start_fork_server(RECIPE, sys.executable) as path:
+            yield {VARIABLE: path}
+
+
+@pytest.fixture(scope="session")
+def call(fork_server):
     """Return call(command, status=0, **subprocess options): what was printed."""
 
     def run(command, status=0, **options):
-        options = {"env": _environment(), "timeout": 2400, **options}
+        options = {"env": {**_environment(), **fork_server}, "timeout": 2400, **options}
         done = subprocess.run(
             [str(word) for word in command],
             stdout=subprocess.PIPE,
@@ -180,8 +191,8 @@ def prepared(setup, call):
 
 
 @pytest.fixture(scope="session")
-def finished(prepared, call):
-    """Return the setup after all stages; its log is run.log."""
-    output = call(prepared.command())
+def finished(prepared, call, environment):
+    """Return the setup after all stages, without fork server; its log is run.log."""
+    output = call(prepared.command(), env=environment)
     (prepared.root / "run.log").write_text(output)
     return prepared

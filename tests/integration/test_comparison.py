@@ -11,7 +11,7 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def compare(finished, call, tmp_path, recipe, conf):
+def compare(finished, call, environment, tmp_path, recipe, conf):
     """Return compare(methods): what was printed. The teacher is the finished one."""
     teacher = finished.exp / "teacher"
     words = ["--out_dir", tmp_path / "out", "--options", f"conf_dir={tmp_path}"]
@@ -24,7 +24,8 @@ def compare(finished, call, tmp_path, recipe, conf):
         grid["studies"][0]["methods"] = methods
         (tmp_path / "grid.yaml").write_text(yaml.safe_dump(grid))
         command = [sys.executable, "-m", "espnet_tutornet.bin.compare"]
-        return call([*command, "--grid", tmp_path / "grid.yaml", *words], cwd=recipe)
+        command += ["--grid", tmp_path / "grid.yaml", *words]
+        return call(command, cwd=recipe, env=environment)
 
     return run
 

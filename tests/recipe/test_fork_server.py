@@ -86,12 +86,13 @@ def test_a_defect_keeps_its_traceback(server, tmp_path):
     assert client.returncode == 1 and "KeyError: 'the cause'" in errors
 
 
-def test_ending_the_sender_ends_what_it_sent(server, tmp_path):
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_ending_the_sender_ends_what_it_sent(server, tmp_path, how):
     client = start_client(["sleep"], tmp_path)
     client.stdout.readline()
     (child,) = children_of(server.pid)
-    client.send_signal(signal.SIGTERM)
-    assert client.wait(timeout=30) == 143
+    client.send_signal(how)
+    assert client.wait(timeout=30) == -how
     wait_for(lambda: not os.path.exists(f"/proc/{child}"))
 
 
