@@ -9,7 +9,7 @@ that. It writes what that command writes: ``1best_recog/text``, ``token``,
 import argparse
 from contextlib import ExitStack
 from pathlib import Path
-from typing import List
+from typing import List, Optional
 
 import soundfile
 import torch
@@ -34,7 +34,7 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def read_wave(path: str, fs: int) -> torch.Tensor:
+def read_wave(path: str, fs: Optional[int]) -> torch.Tensor:
     """Read (S,) samples of one channel.
 
     Raises:
@@ -65,11 +65,11 @@ def main(cmd=None) -> None:
             "was trained without one (ctc_weight: 0). Decode with asr_inference."
         )
     tokenizer = build_tokenizer(conf.token_type, getattr(conf, "bpemodel", None))
-    folder = args.output_dir / "1best_recog"
+    folder, fs = args.output_dir / "1best_recog", sampling_rate(conf)
     with ExitStack() as stack:
         files = [stack.enter_context(atomic_write(folder / name)) for name in FILES]
         for utt_id, path in read_two_columns(args.wav_scp).items():
-            ids = find_best_path(model, read_wave(path, sampling_rate(conf)))
+            ids = find_best_path(model, read_wave(path, fs))
             tokens: List[str] = [model.token_list[number] for number in ids]
             found = tokenizer.tokens2text(tokens), " ".join(tokens)
             for f, value in zip(files, (*found, " ".join(map(str, ids)))):
