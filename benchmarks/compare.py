@@ -12,14 +12,10 @@ import time
 from pathlib import Path
 
 from espnet_tutornet.recipe.comparison_summary import summarise_comparison
+from espnet_tutornet.recipe.comparison_tables import write_tables
 from espnet_tutornet.recipe.grid import Setting
-from espnet_tutornet.recipe.outcomes import (
-    Outcome,
-    describe_outcome,
-    find_errors,
-    read_outcome,
-)
-from espnet_tutornet.recipe.records import ERRORS, RESULTS, write_errors, write_results
+from espnet_tutornet.recipe.outcomes import Outcome, read_outcome
+from espnet_tutornet.recipe.records import Records
 from espnet_tutornet.recipe.scoring import score
 from espnet_tutornet.recipe.trials import Trial
 
@@ -83,11 +79,8 @@ def main() -> None:
             for trial in trials
         ]
         outcomes = [read_outcome(out, outcome) for outcome in outcomes]
-        write_results(out / RESULTS, list(map(describe_outcome, outcomes)))
-        errors: dict = {}
-        for outcome in outcomes:
-            errors |= find_errors(out, outcome)
-        write_errors(out / ERRORS, errors)
+        teachers = {trial.setting: "" for trial in trials}
+        write_tables(out, outcomes, teachers, Records())
         gathered = time.perf_counter()
         summarise_comparison(out)
         end = time.perf_counter()

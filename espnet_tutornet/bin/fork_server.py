@@ -15,6 +15,7 @@ MODULES = (  # what the recipe's jobs run; they import the rest
     "espnet2.bin.asr_inference",
     "espnet_tutornet.bin.asr_train",
     "espnet_tutornet.bin.asr_inference",
+    "espnet_tutornet.bin.best_path",
     "espnet_tutornet.bin.export_student",
     "espnet_tutornet.bin.measure_models",
     "espnet_tutornet.bin.tutornet_train",

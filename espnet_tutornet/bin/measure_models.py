@@ -3,14 +3,18 @@
 ``measure.json`` holds ``parameters``; ``macs_per_second``, multiply-accumulates a
 second of audio; ``size_bytes`` of the .pth; ``rtf`` and ``rtf_int8``, the real-time
 factors of greedy CTC in float32 and after ESPnet's ``--quantize_asr_model true``, the
-latter null for a model that it does not run.
+latter null for a model that it does not run; ``network``, a hash of the network, audio
+and machine. Models of one network cost the same: with ``--expdir`` the numbers are
+those of a run there that was measured before.
 """
 
 import argparse
+import hashlib
 import json
+import platform
 import sys
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 import soundfile
 import torch
@@ -19,12 +23,14 @@ from tqdm import tqdm
 from espnet_tutornet.bin.command import exit_on_error
 from espnet_tutornet.recipe.data_dir import read_two_columns
 from espnet_tutornet.recipe.files import atomic_write
+from espnet_tutornet.recipe.results import SIZE_KEYS, read_json
 from espnet_tutornet.tasks.cost import (
+    describe_network,
     macs_per_second,
     quantize_linear,
     real_time_factor,
 )
-from espnet_tutornet.teacher.loading import load_model
+from espnet_tutornet.teacher.loading import load_config, load_model
 
 UTTERANCES = 20
 
@@ -32,7 +38,7 @@ UTTERANCES = 20
 def measure_model(
     config: str, model_file: str, waves: List[torch.Tensor], fs: int
 ) -> Dict[str, Any]:
-    """Return what ``measure.json`` holds of one model; a note goes to stderr.
+    """Return what ``measure.json`` holds of a network; a note goes to stderr.
 
     Args:
         config: ESPnet's config.yaml.
@@ -45,7 +51,6 @@ def measure_model(
         "parameters": sum(p.numel() for p in model.parameters()),
         "rtf": real_time_factor(model, waves, fs),
         "macs_per_second": macs_per_second(model, fs),
-        "size_bytes": Path(model_file).stat().st_size,
         "rtf_int8": None,
     }
     try:
@@ -54,6 +59,27 @@ def measure_model(
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         print(f"{model_file} does not run in int8: {reason}", file=sys.stderr)
     return measured
+
+
+def hash_network(config: str, paths: List[str]) -> str:
+    """Hash all that the numbers depend on, the size of the .pth aside.
+
+    Args:
+        config: ESPnet's config.yaml.
+        paths: of the audio that is timed on.
+    """
+    network = describe_network(load_config(config))
+    where = paths, platform.node(), torch.__version__
+    return hashlib.sha256(json.dumps([network, where]).encode()).hexdigest()
+
+
+def find_measured(expdir: Optional[Path], network: str) -> Optional[Dict[str, Any]]:
+    """Return what was measured of a network in the runs of ``expdir``, if any was."""
+    for path in sorted(expdir.glob("*/measure.json")) if expdir else ():
+        measured = read_json(path, SIZE_KEYS)
+        if measured.get("network") == network:
+            return measured
+    return None
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -66,6 +92,9 @@ def get_parser() -> argparse.ArgumentParser:
         required=True,
         metavar="DIR=CONFIG=MODEL",
         help="Models to measure; DIR gets measure.json",
+    )
+    parser.add_argument(
+        "--expdir", type=Path, help="Of runs, of which one may be of the same network"
     )
     return parser
 
@@ -80,7 +109,11 @@ def main(cmd=None) -> None:
     waves, fs = [torch.from_numpy(wave) for wave, _ in audio], audio[0][1]
     for triple in tqdm(args.models, desc="measuring", unit="model", disable=None):
         directory, config, model_file = triple.split("=")
-        measured = measure_model(config, model_file, waves, fs)
+        network = hash_network(config, paths)
+        measured = find_measured(args.expdir, network)
+        measured = measured or measure_model(config, model_file, waves, fs)
+        size = Path(model_file).stat().st_size
+        measured = {**measured, "size_bytes": size, "network": network}
         with atomic_write(Path(directory) / "measure.json") as f:
             json.dump(measured, f)
 

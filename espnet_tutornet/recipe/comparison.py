@@ -6,11 +6,12 @@ import time
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Dict, Iterable, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence
 
 import yaml
 
 from espnet_tutornet.recipe.comparison_summary import summarise_comparison
+from espnet_tutornet.recipe.comparison_tables import write_tables
 from espnet_tutornet.recipe.files import atomic_write
 from espnet_tutornet.recipe.fingerprint import check_fingerprint, fingerprint_data
 from espnet_tutornet.recipe.fork_server import VARIABLE, start_fork_server
@@ -19,26 +20,14 @@ from espnet_tutornet.recipe.outcomes import (
     MARKER,
     Outcome,
     choose_rates,
-    describe_outcome,
-    find_errors,
     find_failure,
-    find_teacher,
     identify_teacher,
     is_marked,
     read_outcome,
     read_tail,
-    recorded_teacher,
 )
 from espnet_tutornet.recipe.progress import Progress
-from espnet_tutornet.recipe.records import (
-    ERRORS,
-    RESULTS,
-    ErrorTable,
-    Records,
-    Row,
-    write_errors,
-    write_results,
-)
+from espnet_tutornet.recipe.records import Records
 from espnet_tutornet.recipe.run_sh import command_of, start
 from espnet_tutornet.recipe.trials import (
     DATA_OPTIONS,
@@ -257,40 +246,13 @@ class Comparison:
     def write(self) -> str:
         """Write results.csv, errors.csv and SUMMARY.md; return the summary."""
         self.read()
+        teachers = {
+            setting: identify_teacher(Path(self.options_of(setting)["teacher_cache"]))
+            for setting in self.settings
+        }
         outcomes = list(self.outcomes.values())
-        outcomes += self.find_teachers(outcomes)
-        write_results(self.out / RESULTS, list(map(self.describe, outcomes)))
-        errors: ErrorTable = {}
-        for outcome in outcomes:
-            if outcome.role != "search":
-                errors |= self.errors_of(outcome)
-        write_errors(self.out / ERRORS, errors)
+        write_tables(self.out, outcomes, teachers, self.records)
         summary = summarise_comparison(self.out, self.baseline)
         with atomic_write(self.out / "SUMMARY.md") as f:
             f.write(summary)
         return summary
-
-    def describe(self, outcome: Outcome) -> Row:
-        """Return the row of a run, with the teacher of its setting."""
-        cache = Path(self.options_of(outcome.trial.setting)["teacher_cache"])
-        return {"teacher": identify_teacher(cache), **describe_outcome(outcome)}
-
-    def find_teachers(self, outcomes: Iterable[Outcome]) -> List[Outcome]:
-        """Find the teachers of settings that have a run, those recorded, too."""
-        found = {}
-        for outcome in outcomes:
-            setting = outcome.trial.setting
-            if setting not in found and (outcome.run or outcome.recorded):
-                found[setting] = find_teacher(self.out, setting, outcome.inference)
-                found[setting] = found[setting] or [
-                    recorded_teacher(setting, row)
-                    for row in self.records.find_teachers(setting.name)
-                ]
-        return [teacher for teachers in found.values() for teacher in teachers]
-
-    def errors_of(self, outcome: Outcome) -> ErrorTable:
-        """Return the errors of a run in each set, from its reports or recorded."""
-        if not outcome.recorded:
-            return find_errors(self.out, outcome)
-        run = outcome.recorded["run"]
-        return {key: e for key, e in self.records.errors.items() if key[0] == run}

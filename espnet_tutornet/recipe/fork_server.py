@@ -2,11 +2,12 @@
 
 Loading ESPnet takes 7-8 s, at every launch of a recipe. A comparison has hundreds of
 them. Its fork server loads it once; a command sent to it runs in the sender's
-directory and environment, and writes where the sender writes.
+directory and environment, under its limits, and writes where the sender writes.
 """
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from espnet_tutornet.recipe.lifetime import die_with
 VARIABLE = "TUTORNET_FORK_SERVER"  # of the environment: the server's socket
 HEADER_BYTES = 8  # before a message: its length
 ACCEPTED = b"!"
+LIMITS = [name for name in dir(resource) if name.startswith("RLIMIT_")]
 
 
 # path.sh gives the environment of the recipe's own launches: threads of BLAS, locale
@@ -90,6 +92,8 @@ def _answer(connection: socket.socket, run: Callable[[List[str]], None]) -> None
     os.chdir(request["directory"])
     os.environ.clear()
     os.environ.update(request["environment"])
+    for name, limits in request["limits"].items():
+        resource.setrlimit(getattr(resource, name), limits)
     status = 0
     try:
         run(request["args"])
@@ -132,7 +136,9 @@ def hand_over(args: List[str]) -> Optional[int]:
     path = environment.pop(VARIABLE, "")
     if not path:
         return None
+    limits = {name: resource.getrlimit(getattr(resource, name)) for name in LIMITS}
     request = dict(args=args, directory=os.getcwd(), environment=environment)
+    request["limits"] = limits
     data = json.dumps(request).encode()
     sys.stdout.flush()
     with socket.socket(socket.AF_UNIX) as connection:

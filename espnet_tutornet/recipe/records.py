@@ -7,6 +7,7 @@ trained models are not: they are small, and can be published.
 
 import csv
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
@@ -37,15 +38,28 @@ class Records:
         errors: of errors.csv.
     """
 
-    rows: List[Row] = field(default_factory=list)
+    rows: Sequence[Row] = ()
     errors: ErrorTable = field(default_factory=dict)
 
     def find(self, run: str, config: str) -> Optional[Row]:
         """Return the row of a run that is done with the inputs hashed to ``config``."""
-        for row in self.rows:
-            if row["run"] == run and row["status"] == "done":
-                return row if row["config"] == config[:HASH_LENGTH] else None
-        return None
+        row = self._done.get(run)
+        return row if row and row["config"] == config[:HASH_LENGTH] else None
+
+    @cached_property
+    def _done(self) -> Dict[str, Row]:
+        return {row["run"]: row for row in self.rows if row["status"] == "done"}
+
+    @cached_property
+    def _sets(self) -> Dict[str, List[str]]:
+        sets: Dict[str, List[str]] = {}
+        for run, name in self.errors:
+            sets.setdefault(run, []).append(name)
+        return sets
+
+    def errors_of(self, run: str) -> ErrorTable:
+        """Return the errors of a run in each set."""
+        return {(run, name): self.errors[run, name] for name in self._sets.get(run, ())}
 
     def find_teachers(self, setting: str) -> List[Row]:
         """Return the rows of a setting's teacher."""

@@ -112,11 +112,11 @@ def read_run(path: Path) -> List[Run]:
     """
     info = read_info(path)
     measured = path.with_name("measure.json")
-    size = _read_json(measured, SIZE_KEYS) if measured.is_file() else {}
+    size = read_json(measured, SIZE_KEYS) if measured.is_file() else {}
     scores: Dict[str, Dict[str, Dict[str, Counts]]] = {}
     for score in sorted(path.parent.glob("decode_*/*/score.json")):
         inference = score.parts[-3][len("decode_") :]
-        scores.setdefault(inference, {})[score.parts[-2]] = _read_json(
+        scores.setdefault(inference, {})[score.parts[-2]] = read_json(
             score, ("wer", "cer")
         )
     return [
@@ -131,7 +131,12 @@ def read_run(path: Path) -> List[Run]:
     ]
 
 
-def _read_json(path: Path, keys: Sequence[str]) -> dict:
+def read_json(path: Path, keys: Sequence[str]) -> dict:
+    """Read a mapping that has ``keys``.
+
+    Raises:
+        ValueError: it is none.
+    """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:

@@ -1,16 +1,18 @@
 """What a model costs to run: products a second of audio, bytes, time."""
 
+import argparse
 import io
 import math
 import time
 import warnings
-from typing import Callable, Sequence
+from typing import Any, Callable, Dict, Sequence
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from espnet_tutornet.tasks.ctc_path import find_best_path
 
+MODULES = ("frontend", "preencoder", "encoder", "postencoder", "decoder", "model")
 COUNTED_SECONDS = 10  # attention grows with the square of it, all else in proportion
 
 
@@ -30,6 +32,18 @@ FUSED = {
     torch.ops.aten.mkldnn_rnn_layer: _recurrent_layer_flops,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops,
 }
+
+
+def describe_network(conf: argparse.Namespace) -> Dict[str, Any]:
+    """Return the arguments of a model that decide what it costs: modules and sizes.
+
+    Args:
+        conf: of ESPnet's config.yaml.
+    """
+    names = [*MODULES, *(f"{name}_conf" for name in MODULES)]
+    names += ["normalize", "input_size", "ctc_conf", "joint_net_conf"]
+    network = {name: getattr(conf, name, None) for name in names}
+    return {**network, "tokens": len(conf.token_list)}
 
 
 @torch.no_grad()

@@ -1,6 +1,8 @@
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 
 from espnet_tutornet.bin import measure_models
 from espnet_tutornet.bin.measure_models import main
@@ -20,11 +22,38 @@ def test_every_model_gets_its_numbers(model_files, build_asr, wav_data, tmp_path
     for name in ("a", "b"):
         measured = json.loads((tmp_path / name / "measure.json").read_text())
         assert 0 < measured.pop("rtf") < 100 and 0 < measured.pop("rtf_int8") < 100
+        assert len(measured.pop("network")) == 64
         assert measured == {
             "parameters": sum(p.numel() for p in model.parameters()),
             "macs_per_second": macs_per_second(model, 16000),
             "size_bytes": model_file.stat().st_size,
         }
+
+
+def test_a_network_is_measured_once(
+    model_files, save_asr, wav_data, tmp_path, monkeypatch
+):
+    config, model_file = model_files
+    same, _ = save_asr(tmp_path / "same", 1)  # of other parameters
+    conf = yaml.safe_load(Path(same).read_text())
+    conf["encoder_conf"]["attention_heads"] *= 2  # as many parameters
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump(conf))
+    measured = []
+    monkeypatch.setattr(
+        measure_models,
+        "measure_model",
+        lambda config, *_: measured.append(config) or dict(parameters=1, rtf=2),
+    )
+    configs = {"a": config, "b": same, "c": tmp_path / "other.yaml", "d": same}
+    where = ["--wav_scp", str(wav_data / "wav.scp"), "--expdir", str(tmp_path)]
+    for name, path in configs.items():
+        main([*where, "--models", f"{tmp_path}/{name}={path}={model_file}"])
+    assert measured == [str(config), str(tmp_path / "other.yaml")]
+    read = [json.loads((tmp_path / n / "measure.json").read_text()) for n in "abcd"]
+    assert read[0] == read[1] == read[3] and read[0]["network"] != read[2]["network"]
+    monkeypatch.setattr(measure_models.platform, "node", lambda: "another machine")
+    main([*where, "--models", f"{tmp_path}/a={config}={model_file}"])
+    assert len(measured) == 3
 
 
 def test_a_model_that_does_not_run_in_int8_is_still_measured(

@@ -205,7 +205,7 @@ def test_a_full_disk_during_export_leaves_the_old_export(finished, call, tmp_pat
 
 
 def test_a_full_disk_during_training_is_named_and_survived(
-    finished, call, conf, environment, tmp_path
+    finished, call, conf, tmp_path
 ):
     here = finished.elsewhere(tmp_path, fresh=["exp"])
     here.options["student_configs"] = str(conf / "train_student_rnn.yaml")
@@ -214,8 +214,7 @@ def test_a_full_disk_during_training_is_named_and_survived(
     shutil.copytree(finished.exp / name, here.exp / name)
     run = here.exp / "student_rnn_none_seed1"
     command = here.command(stage=11, stop_stage=11, **options)
-    # without fork server: it has limits of its own
-    output = call(command, status=1, preexec_fn=_limit(60000), env=environment)
+    output = call(command, status=1, preexec_fn=_limit(60000))
     assert f"jobs failed: {run}/train.log" in output
     assert "Mend the cause and run the stage again" in output
     assert not (run / ".train.done").exists()

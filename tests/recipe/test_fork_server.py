@@ -1,4 +1,6 @@
+import functools
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -23,6 +25,9 @@ def run(args):
         raise KeyError("the cause")
     if args == ["sleep"]:
         time.sleep(60)
+    if args == ["write"]:
+        with open("large", "w") as f:
+            f.write(" " * 2000)
     sys.exit(int(args[0]) if args[0].isdigit() else None)
 
 serve(sys.argv[1], load, run)
@@ -57,11 +62,12 @@ def wait_for(condition):
     raise AssertionError("nothing came")
 
 
-def start_client(args, where, **environment):
+def start_client(args, where, preexec_fn=None, **environment):
     return subprocess.Popen(
         [sys.executable, "-c", CLIENT, *args],
         cwd=where,
         env={**os.environ, **environment},
+        preexec_fn=preexec_fn,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -84,6 +90,14 @@ def test_a_defect_keeps_its_traceback(server, tmp_path):
     client = start_client(["fail"], tmp_path)
     _, errors = client.communicate(timeout=30)
     assert client.returncode == 1 and "KeyError: 'the cause'" in errors
+
+
+def test_the_limits_of_the_sender_hold(server, tmp_path):
+    limit = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (1000, 1000))
+    client = start_client(["write"], tmp_path, preexec_fn=limit)
+    _, errors = client.communicate(timeout=30)
+    assert client.returncode == 1 and "File too large" in errors
+    assert start_client(["write"], tmp_path).wait(timeout=30) == 0
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])

@@ -237,7 +237,7 @@ if runs_stage 13; then
         dirs+=" $(decoded_dirs "${run}")"
         files="${expdir}/${run}/export/config.yaml=${expdir}/${run}/export/model.pth"
         [ "${run}" != "${teacher_name}" ] || files="${teacher_config}=${teacher_model}"
-        job "$(dir_of "${run}")" cost "${files/=/,},${scp}" espnet_tutornet.bin.measure_models --wav_scp "${scp}" --models "$(dir_of "${run}")=${files}"
+        job "$(dir_of "${run}")" cost "${files/=/,},${scp}" espnet_tutornet.bin.measure_models --expdir "${expdir}" --wav_scp "${scp}" --models "$(dir_of "${run}")=${files}"
     done
     # shellcheck disable=SC2086
     "${python}" -m espnet_tutornet.bin.score --dumpdir "${datadir}" --backend "${score_backend}" --decode_dirs ${dirs}
