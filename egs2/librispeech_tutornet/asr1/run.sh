@@ -51,8 +51,9 @@ hidden_form=pq32    # two_byte, one_byte, or pq and its bytes a frame.
 top_k=8             # CTC posteriors to keep a frame.
 # Students
 student_configs=    # One or more; empty: that of the corpus.
-methods="none skd rkd_task rkd_skd"  # What to train: none, CRITERION, FORM_task, FORM_CRITERION,
-                    # where FORM, of stage 1, begins with rkd. Each names an overlay:
+methods=            # What to train: none, CRITERION, FORM_task, FORM_CRITERION, where FORM,
+                    # of stage 1, begins with rkd; empty: "none skd rkd_task rkd_skd", and
+                    # kl, the best there, with audio without transcripts. Overlays:
 rkd_config=conf/distill_rkd.yaml  # of rkd, laid over a student's config for stage 9,
 skd_config=conf/distill_skd.yaml  # of skd, for stages 10 and 11,
 conf_dir=conf       # and of another NAME: distill_NAME.yaml in this directory.
@@ -89,7 +90,7 @@ exec 9>>"${expdir}/.lock"
 rm -f "${jobs}" "${jobs}".*
 [ -z "${teacher_dir}" ] || link_teacher
 
-log "$0 --stage ${stage} --stop_stage ${stop_stage}: ${corpus_dir}, teacher ${teacher_name}, students ${student_configs}, seeds ${seeds}"
+log "$0 --stage ${stage} --stop_stage ${stop_stage}: ${corpus_dir}, teacher ${teacher_name}, students ${student_configs}, methods ${methods}, seeds ${seeds}"
 
 if ! "${python}" -c 'import espnet_tutornet' 2>/dev/null; then
     runs_stage 0 || die "${python} cannot import espnet_tutornet. Run stage 0, or pip install it."
