@@ -17,6 +17,7 @@ from typing import Iterator
 
 from espnet_tutornet.bin.command import exit_on_error
 from espnet_tutornet.recipe.comparison import Comparison
+from espnet_tutornet.recipe.comparison_summary import TEACHER
 from espnet_tutornet.recipe.grid import read_grid, read_options
 from espnet_tutornet.recipe.records import read_records
 
@@ -62,7 +63,7 @@ def get_parser() -> argparse.ArgumentParser:
         "--baseline",
         default="none",
         metavar="METHOD",
-        help="What SUMMARY.md compares the other methods with",
+        help="What SUMMARY.md compares the other methods with; or teacher",
     )
     parser.add_argument(
         "--records",
@@ -96,10 +97,10 @@ def main(cmd=None) -> None:
     run_sh = args.run_sh.resolve()
     settings = read_grid(args.grid, read_options(run_sh), given)
     methods = list(dict.fromkeys(m for s in settings for m in s.methods))
-    if args.baseline not in (*methods, "none"):
+    if args.baseline not in (*methods, "none", TEACHER):
         raise ValueError(
-            f"--baseline must be a method of the grid, {', '.join(methods)}, got "
-            f"{args.baseline}."
+            "--baseline must be teacher or a method of the grid, "
+            f"{', '.join(methods)}, got {args.baseline}."
         )
     out = (args.out_dir or Path("compare", args.grid.stem)).resolve()
     records = read_records(args.records) if args.records else None

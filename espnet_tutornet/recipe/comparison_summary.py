@@ -22,10 +22,11 @@ from espnet_tutornet.recipe.significance import (
     correct_p_values,
 )
 
+TEACHER = "teacher"  # as a baseline: the one training, against every seed
 Group = Tuple[str, str]  # student and method
 NOTE = """\
 WER and CER in percent: mean, sample standard deviation and range over the seeds. The
-change is the WER minus that of the same student with the method `{baseline}`, in
+change is the WER minus that of the {baseline}, in
 points, with the 95 % interval and the two-sided p-value of a paired bootstrap over
 utterances ({resamples} resamples), seeds matched. It tells whether these very trainings
 differ on other utterances; whether other seeds would, the spread has to say. The
@@ -41,7 +42,7 @@ def summarise_comparison(
 
     Args:
         out: directory of the comparison, or of its records: results.csv, errors.csv.
-        baseline: the method that the others are compared with.
+        baseline: the method that the others are compared with; or ``teacher``.
         resamples: of the bootstrap.
 
     Raises:
@@ -61,7 +62,11 @@ def summarise_comparison(
         table = _tabulate(records.errors, chosen, baseline, resamples)
         lines += [f"## {setting}", "", table, "", *_warn_of_teachers(chosen)]
     if len(lines) > 3:
-        lines.append(NOTE.format(baseline=baseline, resamples=resamples))
+        theirs = f"same student with the method `{baseline}`"
+        theirs = (
+            "teacher, one training for all seeds" if baseline == TEACHER else theirs
+        )
+        lines.append(NOTE.format(baseline=theirs, resamples=resamples))
     if failed:
         lines += ["## Failed", ""]
     for row in failed:
@@ -138,8 +143,12 @@ def _compare_all(
 ) -> Dict[Group, Difference]:
     """Compare every method with ``baseline``; correct the p-values by student."""
     found: Dict[Group, Difference] = {}
+    teachers = [
+        row for key, rows in groups.items() if key[1] == TEACHER for row in rows
+    ]
     for student in dict.fromkeys(student for student, _ in groups):
         theirs = groups.get((student, baseline), [])
+        theirs = teachers if baseline == TEACHER else theirs
         ours = {
             key: _compare(table, group, theirs, test_set, resamples)
             for key, group in groups.items()
@@ -160,6 +169,8 @@ def _compare(
     resamples: int,
 ) -> Optional[Difference]:
     ours, theirs = (_errors(table, rows, test_set) for rows in (group, baseline))
+    if any(row["role"] == TEACHER for row in baseline):
+        theirs = {seed: errors for errors in theirs.values() for seed in ours}
     return compare_seeds(ours, theirs, resamples=resamples)
 
 

@@ -89,6 +89,19 @@ def test_another_method_can_be_the_baseline(tmp_path):
     assert "with the method `skd`" in summarise_comparison(tmp_path, "skd")
 
 
+def test_the_teacher_can_be_what_every_seed_is_compared_with(tmp_path):
+    add(tmp_path, "teacher", 0, 6, role="teacher", student="teacher")
+    for seed, wrong in ((1, 2), (2, 4)):
+        add(tmp_path, "skd", seed, wrong)
+        add(tmp_path, "none", seed, 9)
+    teacher, none, skd = table(tmp_path, baseline="teacher")
+    assert teacher["Change test"] == "-"
+    assert skd["Change test"].startswith("-3.00 (")  # 6 errors less in 2 x 100 words
+    assert none["Change test"].startswith("+3.00 (")
+    text = summarise_comparison(tmp_path, "teacher")
+    assert "minus that of the teacher, one training for all seeds, in" in text
+
+
 def test_runs_of_several_teachers_are_said_so(tmp_path):
     add(tmp_path, "none", 1, 5, teacher="abc")
     add(tmp_path, "kl", 1, 5)  # not known
