@@ -63,9 +63,8 @@ def summarise_comparison(
         lines += [f"## {setting}", "", table, "", *_warn_of_teachers(chosen)]
     if len(lines) > 3:
         theirs = f"same student with the method `{baseline}`"
-        theirs = (
-            "teacher, one training for all seeds" if baseline == TEACHER else theirs
-        )
+        if baseline == TEACHER:
+            theirs = "teacher, one training for all seeds"
         lines.append(NOTE.format(baseline=theirs, resamples=resamples))
     if failed:
         lines += ["## Failed", ""]
@@ -143,12 +142,13 @@ def _compare_all(
 ) -> Dict[Group, Difference]:
     """Compare every method with ``baseline``; correct the p-values by student."""
     found: Dict[Group, Difference] = {}
-    teachers = [
-        row for key, rows in groups.items() if key[1] == TEACHER for row in rows
-    ]
     for student in dict.fromkeys(student for student, _ in groups):
-        theirs = groups.get((student, baseline), [])
-        theirs = teachers if baseline == TEACHER else theirs
+        theirs = [
+            row
+            for (name, method), rows in groups.items()
+            if method == baseline and (name == student or method == TEACHER)
+            for row in rows
+        ]
         ours = {
             key: _compare(table, group, theirs, test_set, resamples)
             for key, group in groups.items()

@@ -397,7 +397,10 @@ def test_one_comparison_a_directory(bench):
         (["--nj", "0"], "--nj of 1 or more, got none and 0"),
         (["--run_sh", "nowhere/run.sh"], "nowhere/run.sh: no such file"),
         (["--records", "nowhere"], "nowhere/results.csv: no such file"),
-        (["--baseline", "kl"], "must be teacher or a method of the grid, none, skd, got kl"),
+        (
+            ["--baseline", "kl"],
+            "must be teacher or a method of the grid, none, skd, got kl",
+        ),
     ],
 )
 def test_a_wrong_command_line_is_refused(bench, words, message):

@@ -90,7 +90,7 @@ def test_another_method_can_be_the_baseline(tmp_path):
 
 
 def test_the_teacher_can_be_what_every_seed_is_compared_with(tmp_path):
-    add(tmp_path, "teacher", 0, 6, role="teacher", student="teacher")
+    add(tmp_path, "teacher", 0, 6, role="teacher", student="big")
     for seed, wrong in ((1, 2), (2, 4)):
         add(tmp_path, "skd", seed, wrong)
         add(tmp_path, "none", seed, 9)
