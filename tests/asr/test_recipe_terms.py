@@ -17,9 +17,9 @@ EXPECTED = "rkd skd both kl kl_drop kl_symmetric guided sequence inter labelfree
 
 @pytest.fixture(scope="module")
 def teacher(build_asr):
-    model = build_asr(1)
+    model = build_asr(1, encoder_conf={"num_blocks": 4})
     model.ctc.ctc_lo.bias.data[0] = -1.0  # else it says nothing but blank
-    return OnlineTeacher(model)
+    return OnlineTeacher(model, layers=("last", "encoders.1", "encoders.3"))
 
 
 @pytest.fixture
