@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ RECORDS = sorted(path.parent for path in RECIPE.glob("results/*/errors.csv"))
 # grids of which the teacher is brought: the variable that says where it is packed
 BROUGHT = {"digits_labels": "TUTORNET_DIGITS_TEACHER"}
 DIGITS = Path(os.environ.get("TUTORNET_DIGITS", REPO.parent / "shared/corpora/digits"))
+SENTENCES = DIGITS.parent / "speechocean762"
 
 
 def baseline_of(records):
@@ -27,6 +29,29 @@ def baseline_of(records):
 @pytest.fixture(params=RECORDS, ids=lambda path: path.name)
 def records(request):
     return request.param
+
+
+@pytest.fixture
+def open_corpus(tmp_path):
+    """Return the corpus of links that the README's commands make of others."""
+    text = (RECIPE / "README.md").read_text().split("### Open vocabulary")[1]
+    commands = re.search(r"```bash\n(.*?)python -m", text, re.DOTALL)[1]
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared/corpora").symlink_to(DIGITS.parent.resolve())
+    recipe = tmp_path / RECIPE.relative_to(REPO.parent)
+    recipe.mkdir(parents=True)
+    subprocess.run(["bash", "-euc", commands], cwd=recipe, check=True)
+    return recipe / "downloads/open"
+
+
+@pytest.mark.skipif(not SENTENCES.is_dir(), reason="no corpus of sentences")
+def test_the_commands_for_open_vocabulary_make_its_corpus(open_corpus):
+    speakers = {part.name: sorted(part.iterdir()) for part in open_corpus.iterdir()}
+    train, dev = (len(speakers[f"{part}-clean"]) for part in ("train", "dev"))
+    assert train + dev == len(list((SENTENCES / "train-clean").iterdir()))
+    assert dev == (train + dev) // 13 > 0
+    assert all(link.is_dir() for links in speakers.values() for link in links)
+    assert {"test-clean", "train-lj", "train-asterisk"} < set(speakers)
 
 
 def test_there_are_records():
