@@ -121,7 +121,7 @@ def _warn_of_teachers(rows: Sequence[Row]) -> List[str]:
 
 def _order(row: Row) -> tuple:
     rank = rank_method(row["method"])
-    return row["method"] != "teacher", row["student"], rank, int(row["seed"])
+    return row["method"] != TEACHER, row["student"], rank, int(row["seed"])
 
 
 def _values(group: Sequence[Row], column: str) -> List[float]:
