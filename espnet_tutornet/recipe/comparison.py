@@ -100,7 +100,8 @@ class Comparison:
                 continue
             stamp = self.stamp(trial, self.hashes)
             marked = is_marked(self.out, trial, stamp)
-            recorded = self.records.find(trial.directory, stamp)
+            inputs = trial.method, stamp, trial.seed
+            recorded = self.records.find(*inputs, run=trial.directory)
             inference = Path(self.options_of(trial.setting)["inference_config"]).stem
             self.outcomes[trial] = Outcome(
                 trial=trial,

@@ -44,8 +44,11 @@ def write_tables(
     errors: ErrorTable = {}
     for outcome in outcomes:
         if outcome.role != "search":
-            recorded = outcome.recorded and records.errors_of(outcome.directory)
-            errors |= recorded or find_errors(out, outcome)
+            if outcome.recorded:
+                found = records.errors_of(outcome.recorded["run"])
+                errors |= {(outcome.directory, name): e for name, e in found.items()}
+            else:
+                errors |= find_errors(out, outcome)
     write_errors(out / ERRORS, errors)
 
 
@@ -58,8 +61,8 @@ def _find_teachers(
         setting = outcome.trial.setting
         if setting not in found and (outcome.run or outcome.recorded):
             found[setting] = find_teacher(out, setting, outcome.inference)
+            theirs = (outcome.recorded or {}).get("setting", setting.name)
             found[setting] = found[setting] or [
-                recorded_teacher(setting, row)
-                for row in records.find_teachers(setting.name)
+                recorded_teacher(setting, row) for row in records.find_teachers(theirs)
             ]
     return [teacher for teachers in found.values() for teacher in teachers]

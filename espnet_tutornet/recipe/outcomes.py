@@ -131,7 +131,8 @@ def identify_teacher(cache: Path) -> str:
 def recorded_teacher(setting: Setting, row: Row) -> Outcome:
     """Return the teacher of an earlier comparison from its row."""
     trial = Trial(setting, row["student"], "teacher", 0)
-    where = dict(directory=row["run"], inference=row["inference"])
+    directory = f"exp/{setting.name}/{Path(row['run']).name}"
+    where = dict(directory=directory, inference=row["inference"])
     return Outcome(trial, "teacher", "done", row["config"], **where, recorded=row)
 
 
@@ -148,15 +149,16 @@ def describe_outcome(outcome: Outcome) -> Row:
         "study": trial.setting.study,
         "setting": trial.setting.name,
         "role": outcome.role,
+        "student": trial.student_name,
+        "method": trial.method,
+        "learning_rate": trial.rate,
+        "seed": str(trial.seed),
+        "run": outcome.directory,
     }
     if outcome.recorded:
         return {**outcome.recorded, **row}
     epochs = trial.setting.options.get("total_epochs", "")
     row |= {
-        "student": trial.student_name,
-        "method": trial.method,
-        "learning_rate": trial.rate,
-        "seed": str(trial.seed),
         "config": outcome.config[:HASH_LENGTH],
         "status": outcome.status,
         "total_epochs": str(run.total_epochs) if run else epochs,
@@ -164,7 +166,6 @@ def describe_outcome(outcome: Outcome) -> Row:
         "parameters": str(run.parameters or "") if run else "",
         "rtf": format_number(run and run.rtf, 4, ""),
         "inference": outcome.inference,
-        "run": outcome.directory,
         "failure": outcome.failure,
     }
     for name in run.scores if run else ():

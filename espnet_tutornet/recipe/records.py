@@ -41,25 +41,38 @@ class Records:
     rows: Sequence[Row] = ()
     errors: ErrorTable = field(default_factory=dict)
 
-    def find(self, run: str, config: str) -> Optional[Row]:
-        """Return the row of a run that is done with the inputs hashed to ``config``."""
-        row = self._done.get(run)
-        return row if row and row["config"] == config[:HASH_LENGTH] else None
+    def find(self, method: str, config: str, seed: int, run: str) -> Optional[Row]:
+        """Return the row of a run that is done with the same inputs, of any study.
+
+        Args:
+            method: as ``run.sh --methods`` takes it.
+            config: hash of what the run depends on, its seed aside.
+            seed: of the training.
+            run: directory; of several rows the one that has it, else one with errors.
+        """
+        rows = self._done.get((method, config[:HASH_LENGTH], str(seed)), [])
+        choices = [(row["run"] == run, row["run"] in self._errors) for row in rows]
+        return rows[choices.index(max(choices))] if rows else None
 
     @cached_property
-    def _done(self) -> Dict[str, Row]:
-        return {row["run"]: row for row in self.rows if row["status"] == "done"}
+    def _done(self) -> Dict[Tuple[str, str, str], List[Row]]:
+        done: Dict[Tuple[str, str, str], List[Row]] = {}
+        for row in self.rows:
+            if row["status"] == "done" and row["role"] != "teacher":
+                key = row["method"], row["config"], row["seed"]
+                done.setdefault(key, []).append(row)
+        return done
 
     @cached_property
-    def _sets(self) -> Dict[str, List[str]]:
-        sets: Dict[str, List[str]] = {}
-        for run, name in self.errors:
-            sets.setdefault(run, []).append(name)
-        return sets
+    def _errors(self) -> Dict[str, Dict[str, Errors]]:
+        errors: Dict[str, Dict[str, Errors]] = {}
+        for (run, name), found in self.errors.items():
+            errors.setdefault(run, {})[name] = found
+        return errors
 
-    def errors_of(self, run: str) -> ErrorTable:
-        """Return the errors of a run in each set."""
-        return {(run, name): self.errors[run, name] for name in self._sets.get(run, ())}
+    def errors_of(self, run: str) -> Mapping[str, Errors]:
+        """Return the errors of a run in each set, none where they were not kept."""
+        return self._errors.get(run, {})
 
     def find_teachers(self, setting: str) -> List[Row]:
         """Return the rows of a setting's teacher."""

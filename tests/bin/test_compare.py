@@ -168,6 +168,30 @@ def test_records_stand_for_runs_that_are_gone(bench):
     )  # against recorded runs
 
 
+def test_records_stand_for_the_same_runs_of_another_study(bench):
+    bench.study.update(learning_rates=[0.01, 0.1], search_seeds=[1])
+    bench.options["valid_set"] = "dev_clean"
+    bench.run()
+    before = [row for row in bench.rows() if row["method"] != "skd"]
+    records = bench.out.rename(bench.root / "records")
+    bench.out = bench.root / "out"
+    bench.study.update(name="other", methods=["none", "rkd_task"])
+    output = bench.run("--records", records)
+    assert {method for _, method, _ in bench.trained()} == {"rkd_task"}
+    for row in before:
+        row.update(study="other", setting="other")
+        row["run"] = row["run"].replace("exp/s/", "exp/other/")
+    assert [row for row in bench.rows() if row["method"] != "rkd_task"] == before
+    changed = next(line for line in output.splitlines() if "RKD, then task" in line)
+    assert ", p = " in changed  # against recorded runs
+    shutil.rmtree(bench.out)  # nor is the teacher known but from the records
+    bench.study["methods"] = ["none"]
+    bench.run("--records", records)
+    assert bench.rows() == before
+    lines = (bench.out / "errors.csv").read_text().splitlines()
+    assert sum("exp/other/big" in line for line in lines) == 2  # test sets
+
+
 def test_records_of_other_inputs_are_run(bench):
     bench.run()
     records = bench.out.rename(bench.root / "records")
