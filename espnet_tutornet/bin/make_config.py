@@ -9,6 +9,8 @@ What depends on the corpus is left open in the files and put in here:
 - ``num_iters_per_epoch``, where an epoch is to last as long as with another set.
 - ``frontend_conf: {fs: auto, n_fft: 32ms, hop_length: 10ms}``: the sampling rate, and
   durations in samples.
+
+``keep_nbest_models`` is lowered where the epochs are too few for it.
 """
 
 import argparse
@@ -20,6 +22,7 @@ from espnet_tutornet.bin.command import exit_on_error
 from espnet_tutornet.recipe.files import atomic_write
 
 COUNTABLE = ("sorted", "unsorted")
+NBEST = [10]  # ESPnet's own keep_nbest_models
 
 
 def merge(below: dict, above: dict) -> dict:
@@ -132,6 +135,32 @@ def fill_frontend(frontend_conf: dict, fs: int) -> dict:
     return filled
 
 
+def limit_average(conf: dict, total_epochs: int) -> None:
+    """Let ESPnet average the best epochs of a quarter of all at most.
+
+    Parameters averaged over most of a short training reach back to its start, and such
+    a mean recognises far worse than the last epoch. ESPnet averages none where there
+    are fewer epochs than asked for: methods of one stage and of two would differ.
+
+    Args:
+        conf: configuration; its ``keep_nbest_models`` is changed in place.
+        total_epochs: of all stages.
+
+    Example:
+        >>> conf = {"keep_nbest_models": 5}
+        >>> limit_average(conf, 20), conf
+        (None, {'keep_nbest_models': 5})
+        >>> limit_average(conf, 5), conf
+        (None, {'keep_nbest_models': 1})
+    """
+    most = max(total_epochs // 4, 1)
+    nbest = conf.get("keep_nbest_models", NBEST)
+    if isinstance(nbest, int):
+        conf["keep_nbest_models"] = min(nbest, most)
+    else:
+        conf["keep_nbest_models"] = list(dict.fromkeys(min(n, most) for n in nbest))
+
+
 def check_batch(conf: dict, processes: int) -> None:
     """Refuse batches that the processes of a training cannot share evenly.
 
@@ -160,6 +189,9 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--max_epoch", type=int, help="Overrides that of the files")
+    parser.add_argument(
+        "--total_epochs", type=int, help="Of all stages: limits keep_nbest_models"
+    )
     parser.add_argument(
         "--processes", type=int, default=1, help="Of the training, on all machines"
     )
@@ -190,6 +222,8 @@ def main(cmd=None) -> None:
     check_batch(merged, args.processes)
     if args.max_epoch is not None:
         merged["max_epoch"] = args.max_epoch
+    if args.total_epochs is not None:
+        limit_average(merged, args.total_epochs)
     if "frontend_conf" in merged:
         merged["frontend_conf"] = fill_frontend(merged["frontend_conf"], args.fs)
     if args.epoch_text is not None:

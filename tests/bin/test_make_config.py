@@ -1,7 +1,14 @@
 import pytest
 import yaml
+from espnet2.tasks.asr import ASRTask
 
-from espnet_tutornet.bin.make_config import count_steps, fill_frontend, main, merge
+from espnet_tutornet.bin.make_config import (
+    NBEST,
+    count_steps,
+    fill_frontend,
+    main,
+    merge,
+)
 
 STUDENT = """
 encoder_conf: {output_size: 8, dropout: 0.1}
@@ -50,6 +57,28 @@ def test_the_last_file_lies_on_top_and_steps_are_filled_in(make, tmp_path):
 
 def test_the_epochs_of_the_file_hold_without_the_option(make):
     assert make("student")["scheduler_conf"]["max_steps"] == 80
+
+
+@pytest.mark.parametrize(
+    "line, total_epochs, expected",
+    [
+        ("keep_nbest_models: 5", "20", 5),
+        ("keep_nbest_models: 5", "19", 4),
+        ("keep_nbest_models: 5", "3", 1),
+        ("keep_nbest_models: 1", "20", 1),
+        ("keep_nbest_models: [1, 3, 10, 5]", "16", [1, 3, 4]),
+        ("", "40", [10]),  # ESPnet's own
+        ("", "8", [2]),
+    ],
+)
+def test_few_epochs_are_averaged_of_few(make, tmp_path, line, total_epochs, expected):
+    (tmp_path / "above.yaml").write_text(f"max_epoch: 2\n{line}\n")
+    made = make("student", "above", options=["--total_epochs", total_epochs])
+    assert made["keep_nbest_models"] == expected and made["max_epoch"] == 2
+
+
+def test_espnets_own_keep_nbest_models():
+    assert ASRTask.get_default_config()["keep_nbest_models"] == NBEST
 
 
 def test_the_sampling_rate_and_durations_are_filled_in(make, tmp_path):

@@ -70,16 +70,17 @@ stats_of() {  # stats_of CONFIG: the statistics that a model with it normalises 
 
 train_job() {  # train_job RUN SET CONFIGS EPOCHS SEED DEPENDS MODULE [ARG ...]: CONFIGS are laid over each other
     local run="$1" set="$2" configs="$3" epochs="$4" seed="$5" depends="$6" module="$7" config stats
-    local dir budget=
+    local dir budget= all_epochs="${total_epochs}"
     dir=$(dir_of "${run}")
     local resumes="${dir}/checkpoint.pth"
     shift 7
+    if [ "${run}" = "${teacher_name}" ]; then all_epochs="${epochs}"; fi
     # the epochs of students last alike, whether they use the unlabelled audio or not
     if [ "${set}" != "${audio_set}" ] && [ "${run}" != "${teacher_name}" ]; then budget="--epoch_text ${dumpdir}/${audio_set}/text"; fi
     config="${dir}/train.yaml"
     stats=$(stats_of "${configs%% *}")
     # shellcheck disable=SC2086  # the argument strings are lists of words
-    "${python}" -m espnet_tutornet.bin.make_config --inputs ${configs} --out "${config}" --max_epoch "${epochs}" --train_text "${dumpdir}/${set}/text" ${budget} --processes "${processes}" --fs "$(<"${datadir}/fs")"
+    "${python}" -m espnet_tutornet.bin.make_config --inputs ${configs} --out "${config}" --max_epoch "${epochs}" --total_epochs "${all_epochs}" --train_text "${dumpdir}/${set}/text" ${budget} --processes "${processes}" --fs "$(<"${datadir}/fs")"
     # shellcheck disable=SC2046,SC2086
     job "${dir}" train "${config},$(data_files "${set}"),${stats}/train/feats_stats.npz${depends:+,${depends}}" "${module}" \
         --config "${config}" --output_dir "${dir}" --seed "${seed}" --resume true \
