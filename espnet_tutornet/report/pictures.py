@@ -10,8 +10,10 @@ import matplotlib
 from matplotlib.figure import Figure
 
 WIDTH = 4.4  # inches: 317 points, so that letters keep their size on a phone
+HEIGHT = 2.5  # inches of curves, without their legend
 PNG_DPI = 150
 LEGEND_LETTERS = 22  # of a label that two columns have room for
+LEGEND_LINE = 0.17  # inches
 STYLE = {
     "axes.grid": True,
     "axes.axisbelow": True,
@@ -80,16 +82,24 @@ def choose_styles(labels: Sequence[Tuple[str, str]]) -> Dict[str, Tuple[str, str
             continue
         style = METHOD_STYLES.get(method)
         if style is None or style in styles.values():
-            style = SPARE_STYLES[spare % len(SPARE_STYLES)]
+            turn, place = divmod(spare, len(SPARE_STYLES))
+            color, _ = SPARE_STYLES[place]
+            _, marker = SPARE_STYLES[(place + turn) % len(SPARE_STYLES)]
+            style = color, marker
             spare += 1
         styles[label] = style
     return styles
 
 
 def add_legend(figure: Figure) -> None:
-    """Put the legend of the first axes below, in two columns where they fit."""
+    """Put the legend of the first axes below, in two columns where they fit.
+
+    The figure grows by the legend's height: the axes keep theirs.
+    """
     handles, labels = figure.axes[0].get_legend_handles_labels()
     columns = 2 if max(map(len, labels), default=0) <= LEGEND_LETTERS else 1
+    lines = -(-len(labels) // columns)
+    figure.set_figheight(figure.get_figheight() + LEGEND_LINE * lines)
     figure.legend(handles, labels, loc="outside lower center", ncols=columns)
 
 
@@ -112,7 +122,7 @@ class Album:
         Args:
             name: of its files; other characters than letters and digits become ``_``.
             alt: what it shows, for who does not see it.
-            height: in inches.
+            height: in inches, without the legend.
             draw: gets the figure and ``args``.
             args: for ``draw``.
         """

@@ -11,12 +11,11 @@ from espnet_tutornet.report.curves import (
 )
 from espnet_tutornet.report.experiments import Experiment
 from espnet_tutornet.report.page import Figure, Figures, Heading, Section, Table
-from espnet_tutornet.report.pictures import Album
+from espnet_tutornet.report.pictures import HEIGHT, Album
 from espnet_tutornet.report.plots import MAX_LOSS_SPAN, draw_curves
 from espnet_tutornet.report.setting import Setting
 
-MAX_LINES = 8  # methods of a picture
-LEGEND = 0.11  # inches a line below the picture
+MAX_LINES = 12  # methods of a picture
 SOURCES = {
     "checkpoint.pth": "checkpoint.pth (all digits)",
     "train.log": "train.log (three digits behind the point)",
@@ -38,7 +37,7 @@ def show_curves(setting: Setting, album: Album) -> Section:
     found = False
     teachers = sorted({p.student for p in setting.points if p.method == "teacher"})
     for student in [*setting.students, *teachers[:1]]:
-        lines, sources = _lines(setting, student)
+        lines, sources, left_out = _lines(setting, student)
         if not lines:
             continue
         found = True
@@ -51,13 +50,15 @@ def show_curves(setting: Setting, album: Album) -> Section:
         section.blocks.append(_table(student, lines))
         files = " and ".join(SOURCES[name] for name in sorted(sources))
         section.say(f"Numbers from {files}.")
+        if left_out:
+            section.say(f"More than {MAX_LINES}, left out: {', '.join(left_out)}.")
     if not found:
         section.blocks.clear()
         section.say("No run has a checkpoint.pth or train.log with epoch results.")
     return section
 
 
-def _lines(setting: Setting, student: str) -> Tuple[List[Line], set]:
+def _lines(setting: Setting, student: str) -> Tuple[List[Line], set, List[str]]:
     lines: List[Line] = []
     sources = set()
     points = [point for point in setting.points if point.student == student]
@@ -66,7 +67,7 @@ def _lines(setting: Setting, student: str) -> Tuple[List[Line], set]:
         if curves:
             lines.append((point.method, point.label, curves, first))
             sources |= files
-    return lines, sources
+    return lines, sources, [point.label for point in points[MAX_LINES:]]
 
 
 def _read(experiment: Experiment) -> Tuple[Curves, int, set]:
@@ -86,9 +87,8 @@ def _figure(album: Album, student: str, term: str, lines: List[Line]) -> Figure:
     chosen = [line for line in lines if any(term in keys for keys in line[2].values())]
     ends = [f"{label} {_end(curves, term)}" for _, label, curves, _ in chosen]
     alt = f"{term} of {student} by epoch. Last validation values: {'; '.join(ends)}."
-    height = 2.7 + LEGEND * len(chosen)
     picture = album.add(
-        f"curve_{student}_{term}", alt, height, draw_curves, term, chosen
+        f"curve_{student}_{term}", alt, HEIGHT, draw_curves, term, chosen
     )
     return Figure(picture, f"{student}: {term}.")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from espnet_tutornet.report.models import Key, Models, spread
 from espnet_tutornet.report.page import Figure, Figures, Section, Table
-from espnet_tutornet.report.pictures import Album
+from espnet_tutornet.report.pictures import HEIGHT, Album
 from espnet_tutornet.report.plots_speech import draw_offsets
 from espnet_tutornet.report.setting import Setting
 from espnet_tutornet.report.similarity import linear_cka, match_frames
@@ -82,8 +82,7 @@ def show_offsets(setting: Setting, album: Album, models: Optional[Models]) -> Se
 def _figure(album: Album, student: str, found: Dict, shift: float) -> Figure:
     medians = (f"{key[1]} median {median(ms):+.0f} ms" for key, ms in found.items())
     alt = f"Spike offsets of {student}: {'; '.join(medians)}."
-    height = 2.7 + 0.18 * len(found)
-    picture = album.add(f"offsets_{student}", alt, height, draw_offsets, found, shift)
+    picture = album.add(f"offsets_{student}", alt, HEIGHT, draw_offsets, found, shift)
     return Figure(picture, f"{student}: a bin is a frame of {shift:.0f} ms.")
 
 

@@ -42,7 +42,7 @@ def show_costs(setting: Setting, album: Album) -> Section:
             picture = album.add(
                 f"wer_{cost}_{test_set}",
                 caption,
-                3.4,
+                2.8,
                 draw_costs,
                 points,
                 test_set,

@@ -91,7 +91,7 @@ def _compare(
     caption += f"{after.total()} after."
     if not fixed and not broken:
         return None, Text(f"{caption} No confusion changed.")
-    height = 1.3 + 0.24 * (len(fixed) + len(broken))
+    height = 1.1 + 0.24 * (len(fixed) + len(broken))
     picture = album.add(
         f"words_{name}", caption, height, draw_confusions, fixed, broken
     )

@@ -159,6 +159,20 @@ def test_curves_of_both_stages_are_joined(page):
     assert titles == ["loss", "loss_ctc", "loss_rkd"]
 
 
+def test_curves_that_are_too_many_are_named(tmp_path):
+    exp = tmp_path / "exp"
+    for n in range(14):
+        run = add_run(exp, f"small_x{n:02}_seed1", f"x{n:02}", 1, ["A B"])
+        write_log(run, "loss_ctc", [7.0, 3.5])
+    main(["--expdir", str(exp), "--out", str(tmp_path / "report")])
+    text = (tmp_path / "report/report.html").read_text(encoding="utf-8")
+    curves = section(ET.fromstring(text.removeprefix("<!DOCTYPE html>")), "training")
+    (label,) = [x for x in labels(curves) if x.startswith("loss_ctc of small")]
+    assert label.count(" 3.5") == 12
+    names = "SKD (x12) only, SKD (x13) only"
+    assert f"More than 12, left out: {names}." in text_of(curves)
+
+
 def test_an_utterance_is_shown_and_played(page):
     shown = section(page, "utterances")
     (audio,) = shown.findall(".//audio")

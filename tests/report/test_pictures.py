@@ -1,9 +1,17 @@
 import re
 import xml.etree.ElementTree as ET
 
+import matplotlib
 import pytest
+from matplotlib.figure import Figure
 
-from espnet_tutornet.report.pictures import Album, choose_styles
+from espnet_tutornet.report.pictures import (
+    HEIGHT,
+    STYLE,
+    Album,
+    add_legend,
+    choose_styles,
+)
 
 
 def draw(figure, values):
@@ -57,3 +65,19 @@ def test_every_label_has_its_own_style():
     assert list(styles) == ["No", "S", "S (x)", "N"]
     assert len(set(styles.values())) == 4
     assert styles["S"] == choose_styles([("skd", "other")])["other"]
+    many = choose_styles([("new", str(n)) for n in range(20)])
+    assert len(set(many.values())) == 20
+
+
+def test_a_legend_takes_nothing_of_the_axes():
+    heights = []
+    for count in (1, 12):
+        with matplotlib.rc_context(STYLE):
+            figure = Figure(figsize=(4.4, HEIGHT))
+            axes = figure.subplots()
+            for n in range(count):
+                axes.plot([1, 2], label=f"a label of more letters than two columns {n}")
+            add_legend(figure)
+            figure.draw_without_rendering()
+        heights.append(axes.get_window_extent().height)
+    assert heights[1] >= 0.9 * heights[0]

@@ -70,7 +70,7 @@ stats_of() {  # stats_of CONFIG: the statistics that a model with it normalises 
 
 train_job() {  # train_job RUN SET CONFIGS EPOCHS SEED DEPENDS MODULE [ARG ...]: CONFIGS are laid over each other
     local run="$1" set="$2" configs="$3" epochs="$4" seed="$5" depends="$6" module="$7" config stats
-    local dir budget= all_epochs="${total_epochs}"
+    local dir all_epochs="${total_epochs}" budget=
     dir=$(dir_of "${run}")
     local resumes="${dir}/checkpoint.pth"
     shift 7
