@@ -84,7 +84,7 @@ def test_loss_is_the_weighted_sum_and_stats_are_before_the_weights(
 
 
 def test_skd_compares_the_logits_of_the_encoders_output(distil, teacher, batch):
-    student = distil({"skd": {}}, task_weight=0.0).eval()
+    student = distil({"skd": {"weight": 0.25}}, task_weight=0.0).eval()
     loss, stats, _ = student(**batch)
     with torch.no_grad():
         hidden, lens = student.encode(batch["speech"], batch["speech_lengths"])
@@ -116,7 +116,7 @@ def test_task_weight_zero_runs_neither_ctc_nor_decoder(distil, batch):
 
 
 def test_task_weight_zero_with_skd_runs_the_output_layer_alone(distil, batch):
-    student = distil({"skd": {}}, task_weight=0.0, hybrid=True)
+    student = distil({"skd": {"weight": 0.25}}, task_weight=0.0, hybrid=True)
     calls = [Calls(m) for m in (student.ctc.ctc_lo, student.ctc, student.decoder)]
     student(**batch)[0].backward()
     assert [c.count for c in calls] == [1, 0, 0]
