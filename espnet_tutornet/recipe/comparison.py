@@ -95,13 +95,14 @@ class Comparison:
     def plan(self, trials: Sequence[Trial], role: str) -> List[Trial]:
         """Take trials in, and return those that have to run."""
         for trial in trials:
-            if trial in self.outcomes:
-                self.outcomes[trial] = replace(self.outcomes[trial], role=role)
+            known = self.outcomes.get(trial)
+            if known and not (known.recorded and role == "final"):
+                self.outcomes[trial] = replace(known, role=role)
                 continue
             stamp = self.stamp(trial, self.hashes)
             marked = is_marked(self.out, trial, stamp)
-            inputs = trial.method, stamp, trial.seed
-            recorded = self.records.find(*inputs, run=trial.directory)
+            inputs = trial.method, stamp, trial.seed, trial.directory
+            recorded = self.records.find(*inputs, role)
             inference = Path(self.options_of(trial.setting)["inference_config"]).stem
             self.outcomes[trial] = Outcome(
                 trial=trial,

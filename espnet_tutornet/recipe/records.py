@@ -41,7 +41,9 @@ class Records:
     rows: Sequence[Row] = ()
     errors: ErrorTable = field(default_factory=dict)
 
-    def find(self, method: str, config: str, seed: int, run: str) -> Optional[Row]:
+    def find(
+        self, method: str, config: str, seed: int, run: str, role: str
+    ) -> Optional[Row]:
         """Return the row of a run that is done with the same inputs, of any study.
 
         Args:
@@ -49,8 +51,13 @@ class Records:
             config: hash of what the run depends on, its seed aside.
             seed: of the training.
             run: directory; of several rows the one that has it, else one with errors.
+            role: final, or search. What was only searched for kept no errors, which a
+                final run is to have.
         """
         rows = self._done.get((method, config[:HASH_LENGTH], str(seed)), [])
+        if role == "final":
+            kept = self._errors
+            rows = [row for row in rows if row["role"] == role or row["run"] in kept]
         choices = [(row["run"] == run, row["run"] in self._errors) for row in rows]
         return rows[choices.index(max(choices))] if rows else None
 

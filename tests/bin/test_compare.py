@@ -192,6 +192,20 @@ def test_records_stand_for_the_same_runs_of_another_study(bench):
     assert sum("exp/other/big" in line for line in lines) == 2  # test sets
 
 
+def test_what_was_only_searched_is_run_where_it_is_compared(bench):
+    bench.study.update(learning_rates=[0.01, 0.1], search_seeds=[1])
+    bench.options["valid_set"] = "dev_clean"
+    bench.run()
+    (searched,) = bench.rows(role="search", method="skd")
+    records = bench.out.rename(bench.root / "records")
+    bench.out = bench.root / "out"
+    bench.study["learning_rates"] = [searched["learning_rate"]]
+    bench.run("--records", records)
+    skd = [seed for _, method, seed in bench.trained() if method == "skd"]
+    assert sorted(skd) == [1, 2]  # the first seed for its errors
+    assert len(bench.rows(role="final", status="done", method="skd")) == 2
+
+
 def test_records_of_other_inputs_are_run(bench):
     bench.run()
     records = bench.out.rename(bench.root / "records")

@@ -47,16 +47,19 @@ def test_errors_are_read_as_they_were_written(tmp_path):
 
 
 def test_a_run_is_found_by_its_inputs_wherever_it_was(tmp_path):
-    same = dict(config="0123456789", method="skd", seed="2")
+    same = dict(config="0123456789", method="skd", seed="2", role="final")
     rows = [row(run=name, **same) for name in ("exp/s/c", "exp/s/a", "exp/s/b")]
     rows.append(row(run="exp/s/d", **{**same, "seed": "3", "status": "failed"}))
+    rows.append(row(run="exp/s/e", **{**same, "seed": "4", "role": "search"}))
     rows.append(row(run="t", role="teacher", setting="s", method="teacher", seed="0"))
     write_results(tmp_path / "results.csv", rows)
     write_errors(tmp_path / "errors.csv", TABLE)
     records = read_records(tmp_path)
 
-    def find(method="skd", config="0123456789abcdef", seed=2, run="exp/other/a"):
-        found = records.find(method, config, seed, run)
+    def find(
+        method="skd", config="0123456789abcdef", seed=2, run="exp/s/x", role="final"
+    ):
+        found = records.find(method, config, seed, run, role)
         return found and found["run"]
 
     assert find(run="exp/s/c") == "exp/s/c"  # that of the place, before others
@@ -64,6 +67,7 @@ def test_a_run_is_found_by_its_inputs_wherever_it_was(tmp_path):
     assert find(method="kl") is None and find(config="1123456789abcdef") is None
     assert find(seed=1) is None and find(seed=3) is None  # which failed
     assert find("teacher", "", 0, "t") is None
+    assert find(seed=4, role="search") == "exp/s/e" and find(seed=4) is None
     assert set(records.errors_of("exp/s/a")) == {"dev", "test"}
     assert records.errors_of("exp/s/c") == {}
     assert [found["run"] for found in records.find_teachers("s")] == ["t"]
