@@ -96,7 +96,7 @@ class Comparison:
         """Take trials in, and return those that have to run."""
         for trial in trials:
             known = self.outcomes.get(trial)
-            if known and not (known.recorded and role == "final"):
+            if known and (known.role == role or not known.recorded):
                 self.outcomes[trial] = replace(known, role=role)
                 continue
             stamp = self.stamp(trial, self.hashes)

@@ -55,11 +55,12 @@ class Records:
                 final run is to have.
         """
         rows = self._done.get((method, config[:HASH_LENGTH], str(seed)), [])
+        kept = self._errors
         if role == "final":
-            kept = self._errors
             rows = [row for row in rows if row["role"] == role or row["run"] in kept]
-        choices = [(row["run"] == run, row["run"] in self._errors) for row in rows]
-        return rows[choices.index(max(choices))] if rows else None
+        return max(
+            rows, key=lambda r: (r["run"] == run, r["run"] in kept), default=None
+        )
 
     @cached_property
     def _done(self) -> Dict[Tuple[str, str, str], List[Row]]:

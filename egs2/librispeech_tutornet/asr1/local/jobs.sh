@@ -74,9 +74,11 @@ train_job() {  # train_job RUN SET CONFIGS EPOCHS SEED DEPENDS MODULE [ARG ...]:
     dir=$(dir_of "${run}")
     local resumes="${dir}/checkpoint.pth"
     shift 7
-    if [ "${run}" = "${teacher_name}" ]; then all_epochs="${epochs}"; fi
-    # the epochs of students last alike, whether they use the unlabelled audio or not
-    if [ "${set}" != "${audio_set}" ] && [ "${run}" != "${teacher_name}" ]; then budget="--epoch_text ${dumpdir}/${audio_set}/text"; fi
+    if [ "${run}" = "${teacher_name}" ]; then
+        all_epochs="${epochs}"
+    elif [ "${set}" != "${audio_set}" ]; then  # the epochs of students last alike, whether they use the unlabelled audio or not
+        budget="--epoch_text ${dumpdir}/${audio_set}/text"
+    fi
     config="${dir}/train.yaml"
     stats=$(stats_of "${configs%% *}")
     # shellcheck disable=SC2086  # the argument strings are lists of words
