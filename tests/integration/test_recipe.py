@@ -220,23 +220,6 @@ def test_a_wrong_command_line_is_refused(setup, call, tmp_path, words, status, m
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize(
-    "options, methods",
-    [
-        ({}, "none skd rkd_task rkd_skd"),
-        ({"num_labelled": 8}, "none skd kl rkd_task rkd_skd"),
-        ({"unlabelled_sets": "found"}, "none skd kl rkd_task rkd_skd"),
-        ({"num_labelled": 8, "methods": "skd"}, "skd"),
-    ],
-)
-def test_kl_is_tried_where_audio_has_no_transcripts(
-    setup, call, tmp_path, options, methods
-):
-    here = setup.elsewhere(tmp_path, fresh=("data", "dump", "exp"))
-    output = call(here.command(stage=14, stop_stage=13, **{"methods": "", **options}))
-    assert f", methods {methods}, seeds 1\n" in output
-
-
 def test_the_best_path_is_decoded_scored_and_said_so(finished, call, conf, tmp_path):
     here = finished.elsewhere(tmp_path, copied=("exp",))
     changes = dict(inference_config=BEST_PATH, methods="skd")

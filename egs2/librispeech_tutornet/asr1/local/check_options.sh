@@ -40,11 +40,6 @@ overlay_of() {  # overlay_of NAME: what is laid over a student for a form of RKD
         *) echo "${conf_dir}/distill_$1.yaml" ;;
     esac
 }
-if [ -z "${methods}" ]; then  # what was found best: results/digits_labels
-    methods="none skd"
-    [ -z "${unlabelled_sets}${num_labelled}" ] || methods+=" kl"
-    methods+=" rkd_task rkd_skd"
-fi
 rkd_forms='' rkd_rivals='' rivals='' uses_posteriors=false
 for method in ${methods}; do
     form='' criterion="${method}"
