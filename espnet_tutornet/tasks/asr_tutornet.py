@@ -188,7 +188,7 @@ def check_token_lists(student: Sequence[str], teacher: Sequence[str]) -> None:
         "SKD compares posteriors token by token, but the token lists differ: student "
         f"{len(student)} tokens, teacher {len(teacher)}; first difference at {where}: "
         f"{_at(student, where)!r} and {_at(teacher, where)!r}. Take over the teacher's "
-        "token list (run.sh --teacher_config, stage 4), or use RKD alone."
+        "token list (run.sh --token_type teacher), or use RKD alone."
     )
 
 

@@ -41,6 +41,7 @@ def test_every_configuration_passes_a_dry_run(prepared, recipe, tmp_path):
     "student, above",
     [
         ("train_student", "distill_rkd"),
+        ("train_student", "distill_rkdhead"),
         ("train_student", "distill_skd"),
         ("train_student", "distill_kl"),
         ("train_student", "distill_kl_drop"),
