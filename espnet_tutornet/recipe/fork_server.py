@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Callable, Iterator, List, Optional
 
@@ -116,7 +116,8 @@ def _end_with(connection: socket.socket, outputs: List[int]) -> None:
     for descriptor in outputs:
         os.close(descriptor)
     die_with(runner)
-    connection.recv(1)  # the client sends no more: this is its end
+    with suppress(ConnectionResetError):  # it ended before it read that this accepted
+        connection.recv(1)  # the client sends no more: this is its end
     os.kill(runner, signal.SIGTERM)
     os._exit(0)
 
