@@ -21,6 +21,7 @@ from espnet_tutornet.recipe.outcomes import (
     Outcome,
     choose_rates,
     find_failure,
+    has_students,
     identify_teacher,
     is_marked,
     read_outcome,
@@ -224,9 +225,12 @@ class Comparison:
         options = {**options, "stage": "5"}
         command = command_of(self.run_sh, options, self.defaults)
         with start(command, log, self.environment_of(options)) as process:
-            ended = False
+            ended = training = False
             while not ended:
                 ended = process.poll() is not None  # then looks a last time
+                if not training and has_students(Path(options["expdir"]), begun):
+                    training = True
+                    self.progress.begin()
                 for trial in list(waiting):
                     done = self.out / trial.directory / ".train.done"
                     if done.is_file() and done.stat().st_mtime > begun:

@@ -60,6 +60,12 @@ def is_marked(out: Path, trial: Trial, stamp: str) -> bool:
     return marker.is_file() and marker.read_text().strip() == stamp
 
 
+def has_students(expdir: Path, since: float) -> bool:
+    """Tell whether a training of a student, in either stage, has logged since then."""
+    logs = expdir.glob("*_seed*/train.log")
+    return any(log.stat().st_mtime > since for log in logs)
+
+
 def find_failure(out: Path, trial: Trial, inference: str) -> str:
     """Return the last lines of the first log that did not end well, else nothing.
 

@@ -22,7 +22,8 @@ class Progress:
         self._left = sum(count_trials(s) * self._epochs(s) for s in settings)
         self._trained = 0.0
         self._counted: set = set()
-        self._start = time.time()
+        self._start = self._last = time.time()
+        self._before = 0.0  # seconds that went to data and teachers
 
     def _epochs(self, setting: Setting) -> float:
         return float(setting.options.get("total_epochs", self._default))
@@ -33,6 +34,13 @@ class Progress:
             self._counted.add(trial)
             self._left -= self._epochs(trial.setting)
             self._trained += self._epochs(trial.setting) * trained
+        self._last = time.time()
+
+    def begin(self) -> None:
+        """Begin to train students: the time since the last of them was not theirs."""
+        now = time.time()
+        self._before += now - self._last
+        self._last = now
 
     def format(self) -> str:
         """Tell the time that went by and, from the trainings so far, what is left."""
@@ -42,5 +50,6 @@ class Progress:
             return text
         if not self._trained:
             return f"{text}, {self._left:.0f} epochs left"
-        rest = tqdm.format_interval(elapsed * self._left / self._trained)
+        students = elapsed - self._before
+        rest = tqdm.format_interval(students * self._left / self._trained)
         return f"{text}, about {rest} left"

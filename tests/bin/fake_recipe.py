@@ -3,6 +3,7 @@
 import json
 import random
 import sys
+import time
 from pathlib import Path
 
 from espnet_tutornet.bin.score import score_set
@@ -75,6 +76,7 @@ def train(options, config, method, seed):
 def link_teacher(options):
     teacher = Path(options["teacher_dir"])
     teacher.mkdir(parents=True, exist_ok=True)
+    time.sleep(3 if options.get("train_args") == "slow" else 0)
     describe(teacher, "big", "teacher", 0, options)
     for name in options.get("test_sets", "test_clean").split():
         decode(options, teacher, name, ERRORS["teacher"], 0)

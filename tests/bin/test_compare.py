@@ -373,6 +373,14 @@ def test_progress_tells_the_time_that_is_left(bench):
     assert sum("is trained" in line for line in lines) == 8
 
 
+def test_the_time_of_the_teacher_is_not_expected_of_the_students(bench):
+    bench.options["train_args"] = "slow"  # of 3 s
+    lines = [line for line in bench.run().splitlines() if "is trained" in line]
+    form = r"\[00:(\d\d) elapsed, about 00:(\d\d) left"
+    elapsed, left = re.match(form, lines[0]).groups()
+    assert int(elapsed) >= 3 and int(left) <= 2  # of 4 students, one is done
+
+
 def test_a_dry_run_lists_the_runs_and_runs_nothing(bench):
     bench.study["methods"] = ["none"]
     bench.run()
