@@ -122,6 +122,14 @@ def _end_with(connection: socket.socket, outputs: List[int]) -> None:
     os._exit(0)
 
 
+def send_request(connection: socket.socket, request: dict, outputs: List[int]) -> None:
+    """Send a command, with what it runs in, and the two descriptors it writes to."""
+    data = json.dumps(request).encode()
+    size = len(data).to_bytes(HEADER_BYTES, "big")
+    socket.send_fds(connection, [size], outputs)
+    connection.sendall(data)
+
+
 def hand_over(args: List[str]) -> Optional[int]:
     """Have the server of this environment run a command, and wait for its end.
 
@@ -140,14 +148,11 @@ def hand_over(args: List[str]) -> Optional[int]:
     limits = {name: resource.getrlimit(getattr(resource, name)) for name in LIMITS}
     request = dict(args=args, directory=os.getcwd(), environment=environment)
     request["limits"] = limits
-    data = json.dumps(request).encode()
     sys.stdout.flush()
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.connect(path)
-            size = len(data).to_bytes(HEADER_BYTES, "big")
-            socket.send_fds(connection, [size], [1, 2])
-            connection.sendall(data)
+            send_request(connection, request, [1, 2])
             accepted = connection.recv(1)
         except OSError:
             accepted = b""

@@ -1,5 +1,4 @@
 import functools
-import json
 import os
 import resource
 import signal
@@ -10,7 +9,7 @@ import time
 
 import pytest
 
-from espnet_tutornet.recipe.fork_server import HEADER_BYTES, VARIABLE, hand_over
+from espnet_tutornet.recipe.fork_server import VARIABLE, hand_over, send_request
 
 SERVER = """
 import os, sys, time
@@ -114,12 +113,9 @@ def test_ending_the_sender_ends_what_it_sent(server, tmp_path, how):
 
 def test_a_sender_that_ends_before_it_reads_ends_what_it_sent(server, tmp_path):
     request = dict(args=["sleep"], directory=str(tmp_path), environment={}, limits={})
-    data = json.dumps(request).encode()
     with socket.socket(socket.AF_UNIX) as client, open(tmp_path / "out", "w") as out:
         client.connect(os.environ[VARIABLE])
-        size = len(data).to_bytes(HEADER_BYTES, "big")
-        socket.send_fds(client, [size], [out.fileno(), out.fileno()])
-        client.sendall(data)
+        send_request(client, request, [out.fileno(), out.fileno()])
         wait_for(lambda: (tmp_path / "out").stat().st_size)  # it was accepted, and runs
         (child,) = children_of(server.pid)
     wait_for(lambda: not os.path.exists(f"/proc/{child}"))
