@@ -54,9 +54,12 @@ def summarise_comparison(
     done = [row for row in rows if row["status"] == "done" and row["role"] != "search"]
     failed = [row for row in rows if row["status"] == "failed"]
     lines = [f"# Comparison: {out.resolve().name}", ""]
-    counts = f"{len(rows)} planned, {len(failed)} failed"
     if not any(row["role"] == "final" for row in done):
-        lines.append(f"No run has ended yet: results.csv has {counts}, none done.")
+        ended = sum(row["status"] == "done" for row in rows)
+        lines.append(
+            f"No run to compare has ended yet. Of {len(rows)} in results.csv, teachers "
+            f"and search included: {ended} done, {len(failed)} failed.\n"
+        )
     for setting in dict.fromkeys(row["setting"] for row in done):
         chosen = [row for row in done if row["setting"] == setting]
         table = _tabulate(records.errors, chosen, baseline, resamples)

@@ -272,7 +272,7 @@ def test_a_result_of_before_a_change_is_not_reported_after_it_failed(bench):
     rows = bench.rows(role="final")
     assert {row["status"] for row in rows} == {"failed"}
     assert not any(name.startswith("wer_") for name in rows[0])
-    assert "No run has ended yet" in (bench.out / "SUMMARY.md").read_text()
+    assert "No run to compare has ended yet" in (bench.out / "SUMMARY.md").read_text()
 
 
 def test_a_file_that_changes_while_it_is_used_leaves_its_runs_to_be_done_again(bench):

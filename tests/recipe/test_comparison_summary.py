@@ -140,8 +140,15 @@ def test_no_result_is_said_so(tmp_path, rows):
     if rows:
         add(tmp_path, "none", 1, 0, status="failed", failure="boo\nKeyError: 'x'")
     text = summarise_comparison(tmp_path)
-    assert (
-        f"No run has ended yet: results.csv has {rows} planned, {rows} failed" in text
-    )
-    assert "|" not in text
+    assert f"No run to compare has ended yet. Of {rows} in results.csv" in text
+    assert f": 0 done, {rows} failed.\n" in text and "|" not in text
     assert ("- `exp/s/a_none_seed1`: KeyError: 'x'" in text) == bool(rows)
+
+
+def test_a_search_that_has_ended_is_counted_before_its_comparison(tmp_path):
+    add(tmp_path, "teacher", 0, 1, role="teacher", student="big")
+    add(tmp_path, "skd", 1, 5, role="search")
+    add(tmp_path, "skd", 2, 5, status="waiting")
+    text = summarise_comparison(tmp_path)
+    assert "ended yet. Of 3 in results.csv" in text
+    assert "search included: 2 done, 0 failed.\n\n## s\n" in text

@@ -52,7 +52,8 @@ top_k=8             # CTC posteriors to keep a frame.
 # Students
 student_configs=    # One or more; empty: that of the corpus.
 methods="none skd kl rkd_task rkd_skd rkdhead_skd"  # What to train: none, CRITERION,
-                    # FORM_task, FORM_CRITERION: FORM, of stage 1, begins with rkd. Overlays:
+                    # FORM_task, FORM_CRITERION: FORM, of stage 1, begins with rkd. Empty: the
+                    # teacher alone. Overlays:
 rkd_config=conf/distill_rkd.yaml  # of rkd, laid over a student's config for stage 9,
 skd_config=conf/distill_skd.yaml  # of skd, for stages 10 and 11,
 conf_dir=conf       # and of another NAME: distill_NAME.yaml in this directory.
