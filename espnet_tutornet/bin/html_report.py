@@ -15,7 +15,7 @@ from espnet_tutornet.report.experiments import (
 from espnet_tutornet.report.models import load_models
 from espnet_tutornet.report.page import Section, render_page
 from espnet_tutornet.report.pictures import Album
-from espnet_tutornet.report.points import gather_points
+from espnet_tutornet.report.points import Point, gather_points
 from espnet_tutornet.report.setting import Setting
 from espnet_tutornet.report.show_curves import show_curves
 from espnet_tutornet.report.show_offsets import show_offsets
@@ -46,7 +46,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--title", default="Distillation report")
     parser.add_argument("--inference", help="of decode_<inference>; default: most used")
     parser.add_argument("--students", nargs="+", help="to draw; default: the first 3")
-    parser.add_argument("--test_sets", nargs="+", help="to draw; default: the first 4")
+    parser.add_argument(
+        "--test_sets", nargs="+", help="to draw; default: the first 4 of students"
+    )
     parser.add_argument(
         "--speech_set", help="to listen to; default: a dev set, else the first test set"
     )
@@ -104,7 +106,9 @@ def gather_setting(args: argparse.Namespace) -> Setting:
     inference = args.inference or common_inference(experiments)
     points = gather_points(experiments, inference)
     students = list_students(experiments)
-    known_sets = sorted({name for point in points for name in point.wer})
+    known_sets = _scored_sets(points)
+    # where the teacher alone was scored, such as the check of it does, is no comparison
+    compared = _scored_sets([p for p in points if p.method != "teacher"]) or known_sets
     names = {name for e in experiments for name in e.scores}
     _check("--inference", [args.inference] if args.inference else [], names)
     _check("--students", args.students or [], students)
@@ -117,9 +121,9 @@ def gather_setting(args: argparse.Namespace) -> Setting:
         inference,
         args.datadir,
         args.students or students[:DRAWN_STUDENTS],
-        args.test_sets or known_sets[:DRAWN_SETS],
+        args.test_sets or compared[:DRAWN_SETS],
         args.utterances,
-        args.speech_set or _speech_set(heard, known_sets),
+        args.speech_set or _speech_set(heard, compared),
         args.spike_utterances,
         args.top,
         notes,
@@ -133,6 +137,10 @@ def _check(option: str, asked, known) -> None:
             f"{option}: no run or data has {' '.join(unknown)}, expected of: "
             f"{' '.join(sorted(known)) or 'nothing, as there is none'}."
         )
+
+
+def _scored_sets(points: List[Point]) -> List[str]:
+    return sorted({name for point in points for name in point.wer})
 
 
 def _speech_set(heard, test_sets) -> str:

@@ -4,7 +4,7 @@ import html
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, Sequence, Tuple
+from typing import Callable, Dict, Iterable, Tuple
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -52,6 +52,9 @@ SPARE_STYLES = (
 )
 
 
+Styles = Dict[str, Tuple[str, str]]  # label -> colour, marker
+
+
 @dataclass(frozen=True)
 class Picture:
     """A picture to put into a page.
@@ -65,7 +68,7 @@ class Picture:
     svg: str
 
 
-def choose_styles(labels: Sequence[Tuple[str, str]]) -> Dict[str, Tuple[str, str]]:
+def choose_styles(labels: Iterable[Tuple[str, str]]) -> Styles:
     """Give every label a colour and a marker; the first of a method has the method's.
 
     Args:
@@ -75,7 +78,7 @@ def choose_styles(labels: Sequence[Tuple[str, str]]) -> Dict[str, Tuple[str, str
         >>> choose_styles([("skd", "SKD only"), ("skd", "SKD only (x)")])
         {'SKD only': ('#0072B2', 's'), 'SKD only (x)': ('#CC79A7', 'v')}
     """
-    styles: Dict[str, Tuple[str, str]] = {}
+    styles: Styles = {}
     spare = 0
     for method, label in labels:
         if label in styles:

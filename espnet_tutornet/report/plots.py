@@ -10,28 +10,31 @@ from matplotlib.ticker import MaxNLocator
 from espnet_tutornet.recipe.card import format_count
 from espnet_tutornet.report.confusions import Confusion
 from espnet_tutornet.report.curves import Curves
-from espnet_tutornet.report.pictures import METHOD_STYLES, add_legend, choose_styles
+from espnet_tutornet.report.pictures import METHOD_STYLES, Styles, add_legend
 from espnet_tutornet.report.points import Point, pareto_front
 from espnet_tutornet.report.scales import spans, use_log_scale
 
 MAX_NAMES = 8  # of students above their points
+MAX_WORD = 14  # letters of a confusion, beside which bars have room
 LETTER = 0.018  # width of a letter of theirs, as a share of the axes
 MAX_SPAN, MAX_LOSS_SPAN = 8, 20  # largest over smallest value of a linear scale
 LABELS = {"parameters": "parameters", "rtf": "real-time factor, one CPU thread"}
 LINES = {"valid": "-", "train": ":"}
 
 
-def draw_costs(figure: Figure, points: Sequence[Point], test_set: str, cost: str):
+def draw_costs(
+    figure: Figure, points: Sequence[Point], styles: Styles, test_set: str, cost: str
+):
     """Draw WER against ``parameters`` or ``rtf``: means, ranges and the Pareto front.
 
     Args:
         figure: to draw on.
         points: those with that cost and a score of ``test_set``.
+        styles: of their labels.
         test_set: name.
         cost: attribute of a point.
     """
     axes = figure.subplots()
-    styles = choose_styles([(p.method, p.label) for p in points])
     places = [(getattr(p, cost), mean(p.wer[test_set])) for p in points]
     front = [places[index] for index in pareto_front(places)]
     axes.plot(
@@ -42,7 +45,8 @@ def draw_costs(figure: Figure, points: Sequence[Point], test_set: str, cost: str
         label="Pareto front",
     )
     beside = _set_beside(points, [x for x, _ in places])
-    for label, (color, marker) in styles.items():
+    for label in dict.fromkeys(p.label for p in points):
+        color, marker = styles[label]
         chosen = [n for n, p in enumerate(points) if p.label == label]
         ys = [places[n][1] for n in chosen]
         ranges = [points[n].wer[test_set] for n in chosen]
@@ -99,10 +103,11 @@ def _name_students(axes, points: Sequence[Point], xs: Sequence[float]) -> None:
         axes.text(left, top, name, fontsize=7, va="bottom", **style)
 
 
-def draw_methods(figure: Figure, points: Sequence[Point], test_set: str):
+def draw_methods(
+    figure: Figure, points: Sequence[Point], styles: Styles, test_set: str
+):
     """Draw a row a point: each seed a ring, their mean a bar."""
     axes = figure.subplots()
-    styles = choose_styles([(p.method, p.label) for p in points])
     names: List[str] = []
     for row, point in enumerate(points):
         color, marker = styles[point.label]
@@ -125,19 +130,22 @@ def draw_methods(figure: Figure, points: Sequence[Point], test_set: str):
 
 
 def draw_curves(
-    figure: Figure, term: str, lines: Sequence[Tuple[str, str, Curves, int]]
+    figure: Figure,
+    term: str,
+    lines: Sequence[Tuple[str, Curves, int]],
+    styles: Styles,
 ):
     """Draw one loss of several runs over the epochs of both stages.
 
     Args:
         figure: to draw on.
         term: logged key.
-        lines: method, label, curves, and epochs of the first stage (0: one stage).
+        lines: label, curves, and epochs of the first stage (0: one stage).
+        styles: of the labels.
     """
     axes = figure.subplots()
-    styles = choose_styles([(method, label) for method, label, *_ in lines])
     values = []
-    for _, label, curves, first in lines:
+    for label, curves, first in lines:
         color, marker = styles[label]
         for mode, dashes in LINES.items():
             line = curves.get(mode, {}).get(term, {})
@@ -170,6 +178,10 @@ def _split(line, first: int):
     return [stage for stage in stages if stage]
 
 
+def _cut(word: str) -> str:
+    return word if len(word) <= MAX_WORD else f"{word[: MAX_WORD - 1]}…"
+
+
 def draw_confusions(
     figure: Figure, fixed: Sequence[Confusion], broken: Sequence[Confusion]
 ):
@@ -188,9 +200,8 @@ def draw_confusions(
             places = [row + shift for row in rows]
             style = {"color": color, "hatch": hatch, "edgecolor": "white"}
             axes.barh(places, counts, 0.38, linewidth=0, label=label, **style)
-        axes.set_yticks(
-            rows, [f"{c.reference} → {c.recognised}" for c in found], fontsize=8
-        )
+        names = [f"{_cut(c.reference)} → {_cut(c.recognised)}" for c in found]
+        axes.set_yticks(rows, names, fontsize=8)
         axes.set_ylim(len(found) - 0.5, -0.5)
         axes.grid(axis="y", visible=False)
         axes.set_title(f"{title} with distillation")

@@ -7,7 +7,7 @@ from typing import List, Mapping, Sequence, Tuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from espnet_tutornet.report.pictures import METHOD_STYLES, add_legend, choose_styles
+from espnet_tutornet.report.pictures import Styles, add_legend
 from espnet_tutornet.report.spikes import Spike
 
 PER_ROW = 0.85  # inches of a model's row
@@ -21,14 +21,14 @@ class Row:
 
     Attributes:
         label: its name.
-        method: for the colour.
+        color: of its bars.
         non_blank: (T, V - 1) probabilities.
         spikes: of the greedy path.
         shift: seconds a frame.
     """
 
     label: str
-    method: str
+    color: str
     non_blank: np.ndarray
     spikes: Sequence[Spike]
     shift: float
@@ -117,10 +117,10 @@ def _draw_reference(axes, shown: UtterancePicture) -> None:
 
 
 def _draw_row(axes, row: Row, seconds: float) -> None:
-    color = METHOD_STYLES.get(row.method, METHOD_STYLES["skd"])[0]
     frames, tokens = np.nonzero(row.non_blank > 0.02)
     times = (frames + 0.5) * row.shift
-    axes.vlines(times, 0, row.non_blank[frames, tokens], color=color, linewidth=1.2)
+    heights = row.non_blank[frames, tokens]
+    axes.vlines(times, 0, heights, color=row.color, linewidth=1.2)
     marks = [(s.token, (s.frame + 0.5) * row.shift) for s in row.spikes]
     _write_tokens(axes, marks, (1.14, 1.42, 1.7), seconds)
     axes.set_ylim(0, 1.9)
@@ -142,22 +142,25 @@ def _write_tokens(axes, marks, levels: Sequence[float], seconds: float) -> None:
 
 
 def draw_offsets(
-    figure: Figure, offsets: Mapping[Tuple[str, str], Sequence[float]], width: float
+    figure: Figure,
+    offsets: Mapping[str, Sequence[float]],
+    styles: Styles,
+    width: float,
 ):
     """Draw how much later than the teacher each model says its tokens.
 
     Args:
         figure: to draw on.
-        offsets: (method, label) -> milliseconds, not empty.
+        offsets: label -> milliseconds, not empty.
+        styles: of the labels.
         width: of a bin in milliseconds, a student's frame.
     """
     axes = figure.subplots()
-    styles = choose_styles(list(offsets))
     values = np.concatenate([np.asarray(found) for found in offsets.values()])
     low, high = np.percentile(values, [0.5, 99.5])
     reach = max(1, round(max(-low, high) / width) + 1)
     edges = (np.arange(-reach, reach + 2) - 0.5) * width
-    for (_, label), found in offsets.items():
+    for label, found in offsets.items():
         color, marker = styles[label]
         counts, _ = np.histogram(np.clip(found, edges[0], edges[-1] - 1e-9), edges)
         share = 100 * counts / len(found)

@@ -114,11 +114,16 @@ def pareto_front(points: Sequence[Tuple[float, float]]) -> List[int]:
 
 
 def best_distilled(
-    points: Sequence[Point], student: str, test_set: str
+    points: Sequence[Point], student: str, test_sets: Sequence[str]
 ) -> Optional[Point]:
     """Choose the distilled point of a student with the least mean WER.
 
     Without a score the last one counts: methods are ordered from little to much.
+
+    Args:
+        points: of any student.
+        student: whose.
+        test_sets: the first that one of the student's is scored on counts.
 
     Returns:
         The point, or None where the student has none.
@@ -128,7 +133,8 @@ def best_distilled(
         for p in points
         if p.student == student and p.method not in ("teacher", "none")
     ]
-    scored = [p for p in ours if p.wer.get(test_set)]
-    if scored:
-        return min(scored, key=lambda p: mean(p.wer[test_set]))
+    for test_set in test_sets:
+        scored = [p for p in ours if p.wer.get(test_set)]
+        if scored:
+            return min(scored, key=lambda p: mean(p.wer[test_set]))
     return ours[-1] if ours else None

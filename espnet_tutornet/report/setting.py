@@ -6,6 +6,7 @@ from typing import Dict, List, Sequence
 
 from espnet_tutornet.recipe.scoring import Texts, read_text
 from espnet_tutornet.report.experiments import Experiment
+from espnet_tutornet.report.pictures import Styles, choose_styles
 from espnet_tutornet.report.points import Point
 
 
@@ -42,13 +43,15 @@ class Setting:
 
     def drawn(self, test_set: str) -> List[Point]:
         """Return the points to draw that are scored on ``test_set``."""
-        drawn = (*self.students, None)
-        return [
-            point
-            for point in self.points
-            if point.wer.get(test_set)
-            and (point.student in drawn or point.method == "teacher")
-        ]
+        return [p for p in self._all_drawn() if p.wer.get(test_set)]
+
+    def styles(self) -> Styles:
+        """Return colour and marker of each method, the same in every picture."""
+        return choose_styles((p.method, p.label) for p in self._all_drawn())
+
+    def _all_drawn(self) -> List[Point]:
+        known = self.students
+        return [p for p in self.points if p.student in known or p.method == "teacher"]
 
     def reference(self, test_set: str) -> Texts:
         """Return the transcripts of a set, {} with a note where there are none."""

@@ -20,7 +20,7 @@ SOURCES = {
     "checkpoint.pth": "checkpoint.pth (all digits)",
     "train.log": "train.log (three digits behind the point)",
 }
-Line = Tuple[str, str, Curves, int]
+Line = Tuple[str, Curves, int]
 
 
 def show_curves(setting: Setting, album: Album) -> Section:
@@ -43,8 +43,8 @@ def show_curves(setting: Setting, album: Album) -> Section:
         found = True
         section.blocks.append(Heading(student))
         figures = [
-            _figure(album, student, term, lines)
-            for term in list_terms([curves for _, _, curves, _ in lines])
+            _figure(setting, album, student, term, lines)
+            for term in list_terms([curves for _, curves, _ in lines])
         ]
         section.blocks.append(Figures(figures))
         section.blocks.append(_table(student, lines))
@@ -65,7 +65,7 @@ def _lines(setting: Setting, student: str) -> Tuple[List[Line], set, List[str]]:
     for point in points[:MAX_LINES]:
         curves, first, files = _read(point.experiments[0])
         if curves:
-            lines.append((point.method, point.label, curves, first))
+            lines.append((point.label, curves, first))
             sources |= files
     return lines, sources, [point.label for point in points[MAX_LINES:]]
 
@@ -83,12 +83,20 @@ def _read(experiment: Experiment) -> Tuple[Curves, int, set]:
     return curves, before, sources - {""}
 
 
-def _figure(album: Album, student: str, term: str, lines: List[Line]) -> Figure:
-    chosen = [line for line in lines if any(term in keys for keys in line[2].values())]
-    ends = [f"{label} {_end(curves, term)}" for _, label, curves, _ in chosen]
+def _figure(
+    setting: Setting, album: Album, student: str, term: str, lines: List[Line]
+) -> Figure:
+    chosen = [line for line in lines if any(term in keys for keys in line[1].values())]
+    ends = [f"{label} {_end(curves, term)}" for label, curves, _ in chosen]
     alt = f"{term} of {student} by epoch. Last validation values: {'; '.join(ends)}."
     picture = album.add(
-        f"curve_{student}_{term}", alt, HEIGHT, draw_curves, term, chosen
+        f"curve_{student}_{term}",
+        alt,
+        HEIGHT,
+        draw_curves,
+        term,
+        chosen,
+        setting.styles(),
     )
     return Figure(picture, f"{student}: {term}.")
 
@@ -99,11 +107,11 @@ def _end(curves: Curves, term: str) -> str:
 
 
 def _table(student: str, lines: List[Line]) -> Table:
-    terms = list_terms([curves for _, _, curves, _ in lines])
+    terms = list_terms([curves for _, curves, _ in lines])
     rows = [
         [label, str(first or "-"), str(last_epoch(curves))]
         + [_end(curves, term) for term in terms]
-        for _, label, curves, first in lines
+        for label, curves, first in lines
     ]
     header = ["Method", "RKD epochs", "epochs", *(f"{term}, valid" for term in terms)]
     caption = f"{student}: last validation losses of each term"

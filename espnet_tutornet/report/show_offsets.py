@@ -65,11 +65,11 @@ def show_offsets(setting: Setting, album: Album, models: Optional[Models]) -> Se
     )
     figures = []
     for student in setting.students:
-        ours = {key[1:]: found for key, found in heard.items() if key[0] == student}
+        ours = {key[2]: found for key, found in heard.items() if key[0] == student}
         offsets = {key: found.offsets for key, found in ours.items() if found.offsets}
         if offsets:
             shift = next(iter(ours.values())).shift
-            figures.append(_figure(album, student, offsets, shift))
+            figures.append(_figure(setting, album, student, offsets, shift))
     section.blocks.append(Figures(figures))
     header = ["Student", "Method", "tokens", "in common", "mean ms", "median", "std"]
     rows = [[*key[::2], *summarise_heard(found)] for key, found in heard.items()]
@@ -79,10 +79,13 @@ def show_offsets(setting: Setting, album: Album, models: Optional[Models]) -> Se
     return section
 
 
-def _figure(album: Album, student: str, found: Dict, shift: float) -> Figure:
-    medians = (f"{key[1]} median {median(ms):+.0f} ms" for key, ms in found.items())
+def _figure(
+    setting: Setting, album: Album, student: str, found: Dict, shift: float
+) -> Figure:
+    medians = (f"{key} median {median(ms):+.0f} ms" for key, ms in found.items())
     alt = f"Spike offsets of {student}: {'; '.join(medians)}."
-    picture = album.add(f"offsets_{student}", alt, HEIGHT, draw_offsets, found, shift)
+    what = found, setting.styles(), shift
+    picture = album.add(f"offsets_{student}", alt, HEIGHT, draw_offsets, *what)
     return Figure(picture, f"{student}: a bin is a frame of {shift:.0f} ms.")
 
 

@@ -45,6 +45,7 @@ def show_costs(setting: Setting, album: Album) -> Section:
                 2.8,
                 draw_costs,
                 points,
+                setting.styles(),
                 test_set,
                 cost,
             )
@@ -96,7 +97,13 @@ def show_methods(setting: Setting, album: Album) -> Section:
         height = 0.8 + 0.36 * len(points)
         alt = f"{test_set}, mean WER. {_join(said)}."
         picture = album.add(
-            f"methods_{test_set}", alt, height, draw_methods, points, test_set
+            f"methods_{test_set}",
+            alt,
+            height,
+            draw_methods,
+            points,
+            setting.styles(),
+            test_set,
         )
         seeds = sorted({len(p.wer[test_set]) for p in points})
         caption = f"{test_set}: WER by method, {_seeds(seeds)} a row."

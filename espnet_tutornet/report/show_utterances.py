@@ -6,7 +6,7 @@ import numpy as np
 
 from espnet_tutornet.report.models import Key, Models, spread
 from espnet_tutornet.report.page import Audio, Figure, Figures, Heading, Section
-from espnet_tutornet.report.pictures import Album
+from espnet_tutornet.report.pictures import METHOD_STYLES, Album
 from espnet_tutornet.report.plots_speech import Row, UtterancePicture, draw_utterance
 from espnet_tutornet.report.points import best_distilled
 from espnet_tutornet.report.setting import Setting
@@ -69,13 +69,15 @@ def _show_utterance(
     if models.term:
         weights = recognition.weigh_frames(heard, models.term, models.teacher.blank_id)
     mel, mel_shift = recognition.log_mel(wave, fs)
-    rows = [_row("teacher", "teacher", models.teacher, heard)]
-    for student, method, label in _pairs(setting, models):
-        recogniser = models.students[student, method, label]
+    styles = setting.styles()
+    rows = [_row("teacher", METHOD_STYLES["teacher"][0], models.teacher, heard)]
+    for key in _pairs(setting, models):
+        student, _, label = key
+        recogniser = models.students[key]
         rows.append(
             _row(
                 f"{student}: {label}",
-                method,
+                styles[label][0],
                 recogniser,
                 recogniser.recognise(wave, fs),
             )
@@ -108,10 +110,10 @@ def _show_utterance(
 
 def _pairs(setting: Setting, models: Models) -> List[Key]:
     """Choose what is drawn of each student: without distillation, and at its best."""
-    test_set = setting.speech_set
+    test_sets = [setting.speech_set, *setting.test_sets]
     chosen: List[Key] = []
     for student in setting.students[:MAX_STUDENTS]:
-        best = best_distilled(setting.points, student, test_set)
+        best = best_distilled(setting.points, student, test_sets)
         for key in models.students:
             if key[0] == student and (
                 key[1] == "none" or (best is not None and key[2] == best.label)
@@ -120,10 +122,10 @@ def _pairs(setting: Setting, models: Models) -> List[Key]:
     return chosen
 
 
-def _row(label: str, method: str, recogniser: "Recogniser", outputs: "Outputs") -> Row:
+def _row(label: str, color: str, recogniser: "Recogniser", outputs: "Outputs") -> Row:
     non_blank = np.exp(np.delete(outputs.log_probs, recogniser.blank_id, axis=1))
     spikes = find_spikes(outputs.log_probs, recogniser.token_list, recogniser.blank_id)
-    return Row(label, method, non_blank, spikes, outputs.shift / 1000)
+    return Row(label, color, non_blank, spikes, outputs.shift / 1000)
 
 
 def _read_out(row: Row) -> str:

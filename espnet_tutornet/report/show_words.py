@@ -25,17 +25,21 @@ def show_words(setting: Setting, album: Album) -> Section:
     """Show the substitutions of each distilled student against its baseline."""
     section = Section("words", "Confusions fixed and broken")
     section.say(
-        "Words taken for others, over all test sets shown here, counted without "
-        "distillation (before) and with it (after), and summed over the seeds that "
-        f"both have (at most {MAX_SEEDS}).{setting.left_out()}"
+        "Words taken for others, over those test sets shown here that the student was "
+        "decoded on without distillation, counted without it (before) and with it "
+        f"(after), and summed over the seeds that both have (at most {MAX_SEEDS})."
+        f"{setting.left_out()}"
     )
     found = False
     for student in setting.students:
         points = [p for p in setting.points if p.student == student]
         baseline = next((p for p in points if p.method == "none"), None)
-        counts = _count(setting, baseline) if baseline else {}
+        if baseline is None:
+            continue
+        sets = [name for name in setting.test_sets if name in baseline.wer]
+        counts = _count(setting, baseline, sets)
         distilled = [p for p in points if p.method != "none"] if counts else []
-        blocks = [_compare(setting, album, counts, point) for point in distilled]
+        blocks = [_compare(setting, album, counts, p, sets) for p in distilled]
         blocks = [block for block in blocks if block]
         if blocks:
             found = True
@@ -51,11 +55,11 @@ def show_words(setting: Setting, album: Album) -> Section:
     return section
 
 
-def _count(setting: Setting, point: Point) -> Counts:
+def _count(setting: Setting, point: Point, test_sets: List[str]) -> Counts:
     """Count the substitutions of each seed over the test sets."""
     counts: Counts = {}
     for experiment in point.experiments[:MAX_SEEDS]:
-        found = [_read(setting, experiment, name) for name in setting.test_sets]
+        found = [_read(setting, experiment, name) for name in test_sets]
         if found and all(each is not None for each in found):
             counts.setdefault(experiment.seed, sum(found, Counter()))
     return counts
@@ -76,10 +80,14 @@ def _read(
 
 
 def _compare(
-    setting: Setting, album: Album, baseline: Counts, point: Point
+    setting: Setting,
+    album: Album,
+    baseline: Counts,
+    point: Point,
+    test_sets: List[str],
 ) -> Optional[Tuple[Optional[Figure], Union[Table, Text]]]:
     """Return a picture and its table, or a sentence; None without a common seed."""
-    counts = _count(setting, point)
+    counts = _count(setting, point, test_sets)
     seeds = sorted(baseline.keys() & counts.keys())
     if not seeds:
         return None

@@ -10,6 +10,7 @@ import yaml
 
 from espnet_tutornet.bin.html_report import main
 from espnet_tutornet.recipe.scoring import COLUMNS
+from espnet_tutornet.report.pictures import SPARE_STYLES
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SECTIONS = ["cost", "methods", "training", "utterances", "offsets", "words"]
@@ -21,16 +22,21 @@ SAID = {
 }
 
 
-def add_run(exp, name, method, seed, said, student="small", parameters=1000):
-    run = exp / name
-    scored = run / "decode_ctc_greedy/data"
+def add_score(run, test_set, said):
+    """Decode a set as ``said``, and score it."""
+    scored = run / "decode_ctc_greedy" / test_set
     scored.mkdir(parents=True)
-    info = {"student": student, "teacher": "big", "method": method, "seed": seed}
-    (run / "run.yaml").write_text(yaml.safe_dump({**info, "total_epochs": 4}))
     wrong = sum(a != b for text in said for a, b in zip(text.split(), "AB"))
     counts = dict(zip(COLUMNS, (3, 6, 6 - wrong, wrong, 0, 0, wrong, 3)))
     (scored / "score.json").write_text(json.dumps({"wer": counts, "cer": counts}))
     (scored / "text").write_text("".join(f"u{n} {s}\n" for n, s in enumerate(said)))
+
+
+def add_run(exp, name, method, seed, said, student="small", parameters=1000):
+    run = exp / name
+    add_score(run, "data", said)
+    info = {"student": student, "teacher": "big", "method": method, "seed": seed}
+    (run / "run.yaml").write_text(yaml.safe_dump({**info, "total_epochs": 4}))
     measured = {"parameters": parameters, "rtf": parameters / 1e6}
     (run / "measure.json").write_text(json.dumps(measured))
     return run
@@ -77,10 +83,14 @@ def report(recipe):
     return recipe / "report"
 
 
+def read_report(out):
+    text = (out / "report.html").read_text(encoding="utf-8")
+    return ET.fromstring(text.removeprefix("<!DOCTYPE html>"))
+
+
 @pytest.fixture(scope="module")
 def page(report):
-    text = (report / "report.html").read_text(encoding="utf-8")
-    return ET.fromstring(text.removeprefix("<!DOCTYPE html>"))
+    return read_report(report)
 
 
 def section(page, name):
@@ -165,8 +175,7 @@ def test_curves_that_are_too_many_are_named(tmp_path):
         run = add_run(exp, f"small_x{n:02}_seed1", f"x{n:02}", 1, ["A B"])
         write_log(run, "loss_ctc", [7.0, 3.5])
     main(["--expdir", str(exp), "--out", str(tmp_path / "report")])
-    text = (tmp_path / "report/report.html").read_text(encoding="utf-8")
-    curves = section(ET.fromstring(text.removeprefix("<!DOCTYPE html>")), "training")
+    curves = section(read_report(tmp_path / "report"), "training")
     (label,) = [x for x in labels(curves) if x.startswith("loss_ctc of small")]
     assert label.count(" 3.5") == 12
     names = "SKD (x12) only, SKD (x13) only"
@@ -206,6 +215,60 @@ def test_confusions_are_summed_over_seeds(page):
     assert "seeds 1, 2: 4 substitutions before, 1 after" in text_of(words)
 
 
+def test_a_set_of_the_teacher_alone_hides_no_comparison(recipe, tmp_path):
+    # as after stage 7, which checks the teacher on a dev set
+    exp = shutil.copytree(recipe / "exp", tmp_path / "exp")
+    add_score(exp / "big", "a_dev", ["A B", "A B", "A D"])
+    words = ["--expdir", exp, "--datadir", recipe / "data", "--out", tmp_path / "out"]
+    main([str(word) for word in (*words, "--spike_utterances", "1")])
+    page = read_report(tmp_path / "out")
+    assert len(section(page, "words").findall(".//tbody/tr")) == 3
+    captions = [text_of(c) for c in section(page, "cost").findall(".//figcaption")]
+    assert [caption.split(":")[0] for caption in captions] == ["data", "data"]
+
+
+def test_confusions_need_a_set_of_the_student_alone(recipe, tmp_path):
+    # another student was decoded on another set
+    exp = tmp_path / "exp"
+    shutil.copytree(recipe / "data/data", tmp_path / "data/data")
+    shutil.copytree(recipe / "data/data", tmp_path / "data/other")
+    for method in ("none", "skd"):
+        add_run(exp, f"a_{method}", method, 1, SAID["none"][1], "a")
+        run = add_run(exp, f"b_{method}", method, 1, SAID["none"][2], "b")
+        (run / "decode_ctc_greedy/data").rename(run / "decode_ctc_greedy/other")
+    words = ["--expdir", exp, "--datadir", tmp_path / "data", "--out", tmp_path / "out"]
+    main([str(word) for word in words])
+    said = text_of(section(read_report(tmp_path / "out"), "words"))
+    assert "a, SKD only, seed 1: 3 substitutions before, 3 after" in said
+    assert "b, SKD only, seed 1: 1 substitutions before, 1 after" in said
+
+
+def colors_of(figure):
+    """Return the colours that strokes of a picture have."""
+    return set(re.findall(r"stroke: (#\w+)", ET.tostring(figure, encoding="unicode")))
+
+
+def test_a_method_has_one_colour_on_the_whole_page(recipe, tmp_path):
+    exp = shutil.copytree(recipe / "exp", tmp_path / "exp")
+    for path in list(exp.glob("small_rkd_skd_*")):
+        run = path.rename(str(path).replace("rkd_skd", "rkdhead_skd"))
+        info = (run / "run.yaml").read_text()
+        (run / "run.yaml").write_text(info.replace("rkd_skd", "rkdhead_skd"))
+    for method in ("a", "b"):  # which have no curves, and are before it by name
+        add_run(exp, f"small_{method}", method, 1, ["C B", "C B", "A B"])
+    words = ["--expdir", exp, "--datadir", recipe / "data", "--out", tmp_path / "out"]
+    main([str(word) for word in (*words, "--spike_utterances", "2")])
+    page = read_report(tmp_path / "out")
+    (term,) = [
+        svg
+        for svg in section(page, "training").findall(".//{*}svg")
+        if svg.attrib["aria-label"].startswith("loss_rkd of")
+    ]
+    (color,) = colors_of(term) & {color for color, _ in SPARE_STYLES}
+    for name in ("cost", "methods", "utterances", "offsets"):
+        assert color in colors_of(section(page, name).find(".//{*}svg")), name
+
+
 def test_pictures_lie_beside_the_page(report):
     names = {path.stem for path in (report / "pictures").iterdir()}
     for stem in names:
@@ -218,8 +281,7 @@ def test_an_empty_expdir_makes_a_page_that_says_so(tmp_path, capsys):
     (tmp_path / "exp").mkdir()
     words = ["--expdir", tmp_path / "exp", "--out", tmp_path / "out"]
     main([str(word) for word in words])
-    text = (tmp_path / "out/report.html").read_text(encoding="utf-8")
-    root = ET.fromstring(text.removeprefix("<!DOCTYPE html>"))
+    root = read_report(tmp_path / "out")
     assert "There are no runs in this experiment directory yet." in text_of(root)
     for name in SECTIONS:
         assert len(section(root, name)) == 2, name  # a heading and a sentence
@@ -231,8 +293,7 @@ def test_distillation_that_changed_no_confusion_says_so(recipe, tmp_path):
         add_run(tmp_path / "exp", method, method, 1, ["A B", "A C", "A B"])
     words = ["--expdir", tmp_path / "exp", "--datadir", recipe / "data"]
     main([str(word) for word in (*words, "--out", tmp_path / "out")])
-    text = (tmp_path / "out/report.html").read_text(encoding="utf-8")
-    root = ET.fromstring(text.removeprefix("<!DOCTYPE html>"))
+    root = read_report(tmp_path / "out")
     said = text_of(section(root, "words"))
     assert "seed 1: 1 substitutions before, 1 after. No confusion changed." in said
 
@@ -243,8 +304,7 @@ def test_many_notes_are_cut_short(tmp_path):
         (run / "measure.json").unlink()
     words = ["--expdir", tmp_path / "exp", "--out", tmp_path / "out"]
     main([str(word) for word in words])
-    text = (tmp_path / "out/report.html").read_text(encoding="utf-8")
-    root = ET.fromstring(text.removeprefix("<!DOCTYPE html>"))
+    root = read_report(tmp_path / "out")
     notes = section(root, "notes").findall(".//li")
     assert len(notes) == 21
     # 23 without a size, and one set without transcripts
@@ -292,8 +352,7 @@ def test_a_model_that_cannot_be_loaded_is_noted(recipe, tmp_path):
     torch.save({}, exp / "small_none_seed1/export/model.pth")
     words = ["--expdir", exp, "--datadir", recipe / "data", "--out", tmp_path / "out"]
     main([str(word) for word in (*words, "--spike_utterances", "1")])
-    text = (tmp_path / "out/report.html").read_text(encoding="utf-8")
-    root = ET.fromstring(text.removeprefix("<!DOCTYPE html>"))
+    root = read_report(tmp_path / "out")
     assert "small_none_seed1 cannot be heard" in text_of(section(root, "notes"))
     assert labels(section(root, "utterances"))
 
@@ -303,8 +362,7 @@ def test_runs_of_two_directories_stay_apart(recipe, tmp_path):
     add_run(other, "small_none_seed1", "none", 1, ["A B", "C D", "C D"])
     words = ["--expdir", recipe / "exp", other, "--datadir", tmp_path / "none"]
     main([str(word) for word in (*words, "--out", tmp_path / "out")])
-    text = (tmp_path / "out/report.html").read_text(encoding="utf-8")
-    root = ET.fromstring(text.removeprefix("<!DOCTYPE html>"))
+    root = read_report(tmp_path / "out")
     tables = section(root, "cost").findall(".//table")
     assert [len(table.findall(".//tbody/tr")) for table in tables] == [3, 1]
     (label,) = labels(section(root, "methods"))
@@ -320,8 +378,7 @@ def test_audio_that_is_gone_leaves_the_rest_of_the_page(recipe, tmp_path):
     (data / "wav.scp").write_text("u0 gone.wav\n")
     words = ["--expdir", recipe / "exp", "--datadir", data.parent]
     main([str(word) for word in (*words, "--out", tmp_path / "out")])
-    text = (tmp_path / "out/report.html").read_text(encoding="utf-8")
-    root = ET.fromstring(text.removeprefix("<!DOCTYPE html>"))
+    root = read_report(tmp_path / "out")
     assert "data cannot be heard" in text_of(section(root, "notes"))
     assert not labels(section(root, "utterances")) and labels(section(root, "words"))
 

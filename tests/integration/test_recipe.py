@@ -10,6 +10,7 @@ import sys
 import pytest
 import yaml
 
+from espnet_tutornet.bin.html_report import main as html_report
 from espnet_tutornet.recipe.methods import split_method
 
 BEST_PATH = "conf/decode_best_path.yaml"
@@ -143,6 +144,19 @@ def test_the_tables_have_a_row_for_every_run(finished, students, methods):
         lines = [line for line in page.splitlines() if line.startswith(f"| {name} ")]
         assert len(lines) == len(methods)
     assert "| teacher " in page and "### WER" in page and "### CER" in page
+
+
+def test_the_report_compares_the_students_on_their_test_sets(finished, tmp_path):
+    words = ["--expdir", finished.exp, "--datadir", finished.root / "data"]
+    words += ["--out", tmp_path / "report", "--utterances", 1, "--spike_utterances", 1]
+    html_report([str(word) for word in words])
+    page = (tmp_path / "report/report.html").read_text()
+    for name in SETS:
+        assert f"{name}: WER against parameters" in page
+    # the teacher alone was decoded there, when it was checked
+    assert finished.decoded("teacher", "dev_clean").is_dir()
+    assert "dev_clean: WER against" not in page
+    assert "No student has decoded texts both" not in page
 
 
 def test_a_second_run_redoes_nothing(repeated):

@@ -1,7 +1,10 @@
+import warnings
+
 import pytest
 from matplotlib.figure import Figure
 
 from espnet_tutornet.report.confusions import Confusion
+from espnet_tutornet.report.pictures import Album, choose_styles
 from espnet_tutornet.report.plots import (
     draw_confusions,
     draw_costs,
@@ -20,6 +23,7 @@ POINTS = [
     point("small", "none", 1e4, 12.0, 14.0),
     point("small", "skd", 1e4, 8.0, 9.0),
 ]
+STYLES = choose_styles((p.method, p.label) for p in POINTS)
 
 
 @pytest.fixture
@@ -32,7 +36,7 @@ def lines_by_label(figure):
 
 
 def test_costs_join_the_front_and_name_each_student_once(figure):
-    draw_costs(figure, POINTS, "clean", "parameters")
+    draw_costs(figure, POINTS, STYLES, "clean", "parameters")
     front = lines_by_label(figure)["Pareto front"]
     assert front.get_xydata().tolist() == [[1e4, 8.5], [1e6, 4.0]]
     assert front.get_drawstyle() == "steps-post"
@@ -42,20 +46,22 @@ def test_costs_join_the_front_and_name_each_student_once(figure):
 
 
 def test_costs_far_apart_are_on_a_logarithmic_scale(figure):
-    draw_costs(figure, [*POINTS, point("bad", "none", 1e5, 97.0)], "clean", "rtf")
+    draw_costs(
+        figure, [*POINTS, point("bad", "none", 1e5, 97.0)], STYLES, "clean", "rtf"
+    )
     assert figure.axes[0].get_yscale() == "log"
     assert figure.axes[0].get_xlabel().startswith("real-time factor")
 
 
 def test_names_of_close_students_are_on_two_lines(figure):
     close = [point(f"student_{n}", "none", 1e5 * (1 + n / 9), 9.0) for n in range(2)]
-    draw_costs(figure, close, "clean", "parameters")
+    draw_costs(figure, close, STYLES, "clean", "parameters")
     heights = [text.get_position()[1] for text in figure.axes[0].texts]
     assert heights == [1.02, 1.08]
 
 
 def test_points_of_one_size_stand_side_by_side(figure):
-    draw_costs(figure, POINTS, "clean", "parameters")
+    draw_costs(figure, POINTS, STYLES, "clean", "parameters")
     drawn = {box.get_label(): box.lines[0] for box in figure.axes[0].containers}
     xs = {name: line.get_xdata()[0] for name, line in drawn.items()}
     assert xs["none"] < 1e4 < xs["skd"] < 1.3 * xs["none"]
@@ -65,7 +71,7 @@ def test_points_of_one_size_stand_side_by_side(figure):
 
 
 def test_methods_have_a_ring_a_seed_and_a_bar(figure):
-    draw_methods(figure, POINTS, "clean")
+    draw_methods(figure, POINTS, STYLES, "clean")
     lines = figure.axes[0].lines
     assert list(lines[2].get_xdata()) == [13.0]
     assert list(lines[3].get_xdata()) == [12.0, 14.0]
@@ -76,7 +82,7 @@ def test_methods_have_a_ring_a_seed_and_a_bar(figure):
 def test_curves_break_between_the_stages(figure):
     loss = {1: 0.5, 2: 0.4, 3: 90.0, 4: 50.0}
     curves = {"valid": {"loss": loss}, "train": {"loss": {3: 99.0}}}
-    draw_curves(figure, "loss", [("rkd_skd", "both", curves, 2)])
+    draw_curves(figure, "loss", [("skd", curves, 2)], STYLES)
     drawn = [line.get_xydata().tolist() for line in figure.axes[0].lines]
     assert drawn[:2] == [[[1, 0.5], [2, 0.4]], [[3, 90.0], [4, 50.0]]]
     assert [[3, 99.0]] in drawn
@@ -86,7 +92,7 @@ def test_curves_break_between_the_stages(figure):
 
 def test_curves_of_like_size_stay_linear(figure):
     curves = {"valid": {"loss": {1: 3.0, 2: 1.0}}}
-    draw_curves(figure, "loss", [("skd", "s", curves, 0)])
+    draw_curves(figure, "loss", [("skd", curves, 0)], STYLES)
     assert figure.axes[0].get_yscale() == "linear"
 
 
@@ -95,3 +101,12 @@ def test_confusions_draw_only_the_lists_that_have_some(figure):
     (axes,) = figure.axes
     assert [bar.get_width() for bar in axes.patches] == [5, 2]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["A → B"]
+
+
+def test_a_word_without_end_leaves_room_for_the_bars(tmp_path):
+    # what a student without spaces says
+    found = [Confusion("INTERNATIONALE", "N" * 200, 5, 2)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of a layout that does not fit
+        picture = Album(tmp_path).add("a", "a", 2.0, draw_confusions, found, [])
+    assert f"INTERNATIONALE → {'N' * 13}…" in picture.svg

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from espnet_tutornet.report.plots_speech import (
@@ -14,7 +15,7 @@ NON_BLANK = np.array([[0.0, 0.9], [0.5, 0.01], [0.0, 0.0]])
 
 
 def draw(**changes):
-    row = Row("teacher", "teacher", NON_BLANK, [Spike("A", 0, 0.9)], 0.5)
+    row = Row("teacher", "red", NON_BLANK, [Spike("A", 0, 0.9)], 0.5)
     given = dict(mel=np.zeros((4, 15)), mel_shift=0.1, reference=[("A", 0.0, 0.5)])
     given |= dict(weights=np.array([2.0, 1.0, 0.0]), weights_name="peak")
     shown = UtterancePicture(**{**given, "rows": [row], "seconds": 1.5, **changes})
@@ -43,23 +44,25 @@ def test_probabilities_stand_at_the_centres_of_their_frames():
     drawn = [segment.tolist() for segment in bars.get_segments()]
     # 0.01 is too small to see
     assert drawn == [[[0.25, 0.0], [0.25, 0.9]], [[0.75, 0.0], [0.75, 0.5]]]
+    assert to_hex(bars.get_color()[0]) == to_hex("red")
     assert letters(figure.axes[3]) == ["A"]
 
 
 def test_letters_without_room_are_left_out():
     near = [Spike(token, frame, 1.0) for frame, token in enumerate("ABCD")]
-    row = Row("teacher", "teacher", NON_BLANK, near, 0.001)
+    row = Row("teacher", "red", NON_BLANK, near, 0.001)
     figure, _ = draw(rows=[row])
     assert letters(figure.axes[3]) == ["A", "B", "C"]  # three levels, D is too near
     spaces = [Spike("<space>", 1, 1.0), Spike("X", 9, 1.0)]
-    figure, _ = draw(rows=[Row("teacher", "teacher", NON_BLANK, spaces, 0.5)])
+    figure, _ = draw(rows=[Row("teacher", "red", NON_BLANK, spaces, 0.5)])
     assert letters(figure.axes[3]) == ["␣"]  # X is after the end
 
 
 def test_offsets_are_shares_and_keep_what_is_far_away():
     figure = Figure(layout="constrained")
     found = [0.0] * 990 + [20.0] * 5 + [-4000.0] * 5
-    draw_offsets(figure, {("skd", "SKD"): found, ("none", "No"): [0.0]}, 20.0)
+    styles = {"SKD": ("blue", "s"), "No": ("red", "o")}
+    draw_offsets(figure, {"SKD": found, "No": [0.0]}, styles, 20.0)
     line = figure.axes[0].lines[0]
     shares = dict(zip(line.get_xdata().round(6).tolist(), line.get_ydata().tolist()))
     assert sum(shares.values()) == pytest.approx(100.0)

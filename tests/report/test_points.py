@@ -70,9 +70,9 @@ def test_best_distilled_has_the_least_mean_wer_of_its_student(tmp_path):
     add_run(tmp_path, "r", {"clean": 95}, method="rkd_skd")
     add_run(tmp_path, "x", {"clean": 20}, method="skd", student="other")
     points = points_of(tmp_path)
-    assert best_distilled(points, "small", "clean").method == "skd"
-    assert best_distilled(points, "small", "unscored").method == "rkd_skd"
-    assert best_distilled(points, "nobody", "clean") is None
+    assert best_distilled(points, "small", ["unscored", "clean"]).method == "skd"
+    assert best_distilled(points, "small", ["unscored"]).method == "rkd_skd"
+    assert best_distilled(points, "nobody", ["clean"]) is None
 
 
 @pytest.fixture
