@@ -100,8 +100,12 @@ def test_a_student_starts_from_that_of_stage_1(finished, students):
 def test_rkd_that_is_kept_on_goes_on_with_its_adapter(finished, call, conf, tmp_path):
     here = finished.elsewhere(tmp_path, copied=["exp"])
     options = dict(methods="rkd_both", student_configs=conf / "train_student_rnn.yaml")
-    call(here.command(stage=10, stop_stage=10, total_epochs=4, **options))
-    log = (here.exp / "student_rnn_rkd_both_seed1/train.log").read_text()
+    call(here.command(stage=10, stop_stage=10, total_epochs=8, **options))
+    run = here.exp / "student_rnn_rkd_both_seed1"
+    made = yaml.safe_load((run / "train.yaml").read_text())
+    # a quarter of all epochs, not of the 5 of this stage
+    assert made["max_epoch"] == 5 and made["keep_nbest_models"] == 2
+    log = (run / "train.log").read_text()
     first = here.exp / "student_rnn_rkd_seed1/valid.loss_rkd.best.pth"
     assert f"Loading pretrained params from {first}:::distiller." in log
     assert f" {first}:distiller.terms.rkd:distiller.terms.rkd" in log
