@@ -107,7 +107,7 @@ def gather_setting(args: argparse.Namespace) -> Setting:
     points = gather_points(experiments, inference)
     students = list_students(experiments)
     known_sets = _scored_sets(points)
-    # where the teacher alone was scored, such as the check of it does, is no comparison
+    # a set that the teacher alone is scored on, as by stage 7, compares nothing
     compared = _scored_sets([p for p in points if p.method != "teacher"]) or known_sets
     names = {name for e in experiments for name in e.scores}
     _check("--inference", [args.inference] if args.inference else [], names)
