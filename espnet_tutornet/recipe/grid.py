@@ -10,8 +10,8 @@
       seeds: [1, 2, 3]
       options: {}  # more of run.sh
       axes: {num_labelled: [400, 100]}  # options of run.sh; all combinations are run
-      learning_rates: [0.002, 0.004]  # searched for every student and method alike
-      search_seeds: [1]  # on these; default: the first seed
+      learning_rates: [0.002, 0.004]  # several: searched for all alike; one: taken
+      search_seeds: [1]  # of the search; default: the first seed
 """
 
 import itertools
@@ -49,7 +49,8 @@ class Setting:
         students: configurations.
         methods: as ``run.sh --methods`` takes them.
         seeds: of the trainings.
-        learning_rates: to search; empty: those of the configurations.
+        learning_rates: to search; a single one is taken; empty: those of the
+            configurations.
         search_seeds: seeds of the search.
     """
 

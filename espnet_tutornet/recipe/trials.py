@@ -94,10 +94,13 @@ class Call:
 
 
 def plan_search(setting: Setting) -> List[Trial]:
-    """List the trials of the search: each rate for each student and method."""
-    students = [(s, rate) for s in setting.students for rate in setting.learning_rates]
-    if not students:
+    """List the trials of the search: each rate for each student and method.
+
+    A single rate is not searched for: there are none.
+    """
+    if len(setting.learning_rates) < 2:
         return []
+    students = [(s, rate) for s in setting.students for rate in setting.learning_rates]
     return Call(setting, tuple(students), setting.methods, setting.search_seeds).trials
 
 
@@ -106,14 +109,15 @@ def plan_trials(setting: Setting, rates: Mapping[Tuple[str, str], str]) -> List[
 
     Args:
         setting: the setting.
-        rates: learning rate by student and method; one that is not there is that of
-            the configuration.
+        rates: learning rate by student and method; one that is not there is the single
+            one of the setting, or else that of the configuration.
 
     Raises:
         ValueError: two configurations have one name.
     """
+    alone = setting.learning_rates[0] if len(setting.learning_rates) == 1 else ""
     trials = [
-        Trial(setting, student, method, seed, rates.get((student, method), ""))
+        Trial(setting, student, method, seed, rates.get((student, method), alone))
         for method in setting.methods
         for student in setting.students
         for seed in setting.seeds
@@ -133,7 +137,7 @@ def plan_trials(setting: Setting, rates: Mapping[Tuple[str, str], str]) -> List[
 def count_trials(setting: Setting) -> int:
     """Count the trials that a setting will have, its search included."""
     pairs = len(setting.students) * len(setting.methods)
-    if not setting.learning_rates:
+    if len(setting.learning_rates) < 2:
         return pairs * len(setting.seeds)
     more = set(setting.seeds) - set(setting.search_seeds)
     searched = len(setting.learning_rates) * len(setting.search_seeds)

@@ -51,8 +51,8 @@ def test_a_grid_runs_once_then_nothing_then_what_is_new(compare, tmp_path):
 
     overlay = "distill_conf: {terms: {skd: {criterion: nonsense}}, task_weight: 1.0}\n"
     (tmp_path / "distill_broken.yaml").write_text(overlay)
-    output = compare(["none", "broken", "skd"])
-    assert "tiny+top_k_4: broken skd, 2 runs" in output
+    output = compare(["none", "broken", "skd", "rkd_skd"])
+    assert "tiny+top_k_4: broken skd rkd_skd, 3 runs" in output
     assert "FAILED exp/tiny+top_k_4/student_conformer_broken_seed1: " in output
     after = _products(tmp_path / "out/exp")
     old = [path for path in before if "_none_" in path]
@@ -61,13 +61,15 @@ def test_a_grid_runs_once_then_nothing_then_what_is_new(compare, tmp_path):
     with (tmp_path / "out/results.csv").open(newline="") as f:
         rows = {row["method"]: row for row in csv.DictReader(f)}
     statuses = {method: row["status"] for method, row in rows.items()}
-    done = dict.fromkeys(("none", "skd", "teacher"), "done")
+    done = dict.fromkeys(("none", "skd", "rkd_skd", "teacher"), "done")
     assert statuses == {**done, "broken": "failed"}
     assert "nonsense" in rows["broken"]["failure"]
-    for method in ("none", "skd"):
+    for method in ("none", "skd", "rkd_skd"):
         assert float(rows[method]["wer_test_clean"]) >= 0
         assert float(rows[method]["train_seconds"]) > 0
         assert float(rows[method]["rtf"]) > 0
+    log = (tmp_path / "out/logs/tiny+top_k_4.log").read_text().split("Stage 9: ")[-1]
+    assert log.index("Stage 11: ") < log.index("students: 8 to do")  # of three stages
     summary = (tmp_path / "out/SUMMARY.md").read_text()
     (line,) = [line for line in summary.splitlines() if "| SKD only" in line]
     assert "p = " in line

@@ -44,6 +44,15 @@ def test_a_search_gives_every_method_the_same_rates():
     assert plan_search(setting()) == [] and count_trials(setting()) == 4
 
 
+def test_a_single_rate_is_not_searched_for():
+    # so that all seeds train side by side
+    here = setting(learning_rates=("0.1",), search_seeds=(7,))
+    assert plan_search(here) == []
+    trials = plan_trials(here, {})
+    assert len(trials) == count_trials(here) == 4
+    assert {trial.rate for trial in trials} == {"0.1"}
+
+
 def test_directories_are_those_of_run_sh():
     trial = Trial(setting(), "conf/train_a.yaml", "rkdmask_kl", 2, "0.1")
     assert trial.directory == "exp/s/a_lr0.1_rkdmask_kl_seed2"

@@ -60,7 +60,7 @@ conf_dir=conf       # and of another NAME: distill_NAME.yaml in this directory.
 seeds=1             # For example "1 2 3".
 total_epochs=20     # Of every student, RKD included.
 rkd_epochs=4        # Of these, RKD; or its share, such as 0.2.
-keep_going=false    # Do without the students whose training or decoding fails.
+keep_going=false    # Do without the students whose training or decoding fails; stages 9 to 11 train at once.
 train_args=         # Further arguments of every training.
 # Decoding
 inference_config=conf/decode_ctc_greedy.yaml  # or conf/decode_best_path.yaml: fast, CTC alone.
@@ -214,6 +214,7 @@ if runs_stage 11 && [ -n "${rivals}" ]; then
     # shellcheck disable=SC2086
     train_students "comparison" ${rivals}
 fi
+launch_students
 
 # shellcheck disable=SC2046,SC2086
 trained_runs=$(done_runs $(student_runs ${methods}))

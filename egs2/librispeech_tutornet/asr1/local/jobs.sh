@@ -171,7 +171,7 @@ student_runs() {  # student_runs METHOD ...: their names
         echo "$(name_of "${config}")_${method}_seed${seed}"
     done; done; done
 }
-train_students() {  # train_students TITLE METHOD ...: train and export, loading ESPnet once
+train_students() {  # train_students TITLE METHOD ...: train and export, loading ESPnet once; with keep_going launch_students does
     local title="$1" method run checkpoint="${inference_model}" cmd="${train_cmd}"
     [ "${title}" != RKD ] || checkpoint=valid.loss_rkd.best.pth
     shift
@@ -182,5 +182,8 @@ train_students() {  # train_students TITLE METHOD ...: train and export, loading
         cmd=
     fi
     for run in $(student_runs "$@"); do export_job "${run}" "${checkpoint}"; done
-    launch "${title}" "${train_nj}" 1 "${cmd}"
+    if ! "${keep_going}" || [ "${num_nodes}" -gt 1 ]; then launch "${title}" "${train_nj}" 1 "${cmd}"; fi
+}
+launch_students() {  # launch_students: the jobs that train_students left, of several stages, so that no process idles between them
+    if [ -s "${jobs}" ]; then launch "students" "${train_nj}" 1 "${train_cmd}"; fi
 }
