@@ -1,6 +1,7 @@
 """What a report is about: runs, the data they were tested on, and its limits."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Dict, List, Sequence
 
@@ -45,8 +46,9 @@ class Setting:
         """Return the points to draw that are scored on ``test_set``."""
         return [p for p in self._all_drawn() if p.wer.get(test_set)]
 
+    @cached_property
     def styles(self) -> Styles:
-        """Return colour and marker of each method, the same in every picture."""
+        """Colour and marker of each method, the same in every picture."""
         return choose_styles((p.method, p.label) for p in self._all_drawn())
 
     def _all_drawn(self) -> List[Point]:

@@ -96,7 +96,7 @@ def _figure(
         draw_curves,
         term,
         chosen,
-        setting.styles(),
+        setting.styles,
     )
     return Figure(picture, f"{student}: {term}.")
 

@@ -84,7 +84,7 @@ def _figure(
 ) -> Figure:
     medians = (f"{key} median {median(ms):+.0f} ms" for key, ms in found.items())
     alt = f"Spike offsets of {student}: {'; '.join(medians)}."
-    what = found, setting.styles(), shift
+    what = found, setting.styles, shift
     picture = album.add(f"offsets_{student}", alt, HEIGHT, draw_offsets, *what)
     return Figure(picture, f"{student}: a bin is a frame of {shift:.0f} ms.")
 

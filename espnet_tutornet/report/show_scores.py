@@ -45,7 +45,7 @@ def show_costs(setting: Setting, album: Album) -> Section:
                 2.8,
                 draw_costs,
                 points,
-                setting.styles(),
+                setting.styles,
                 test_set,
                 cost,
             )
@@ -102,7 +102,7 @@ def show_methods(setting: Setting, album: Album) -> Section:
             height,
             draw_methods,
             points,
-            setting.styles(),
+            setting.styles,
             test_set,
         )
         seeds = sorted({len(p.wer[test_set]) for p in points})

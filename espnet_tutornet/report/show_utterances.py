@@ -69,7 +69,7 @@ def _show_utterance(
     if models.term:
         weights = recognition.weigh_frames(heard, models.term, models.teacher.blank_id)
     mel, mel_shift = recognition.log_mel(wave, fs)
-    styles = setting.styles()
+    styles = setting.styles
     rows = [_row("teacher", METHOD_STYLES["teacher"][0], models.teacher, heard)]
     for key in _pairs(setting, models):
         student, _, label = key
