@@ -1,24 +1,23 @@
-"""Train with ``espnet2.bin.asr_train``, which then knows our encoders."""
-
-from espnet2.bin import asr_train
+"""Train without distillation: ``espnet2.bin.asr_train`` with our encoders and masks."""
 
 import espnet_tutornet.encoder.register  # noqa: F401
 from espnet_tutornet.bin.command import exit_on_error
+from espnet_tutornet.tasks.masking import MaskedASRTask
 
 
 def get_parser():
     """Return ESPnet's ASR training parser."""
-    return asr_train.get_parser()
+    return MaskedASRTask.get_parser()
 
 
 @exit_on_error
 def main(cmd=None):
-    """Train without distillation; all of ``asr_train``'s options hold.
+    """Train as ``asr_train`` does, but let no utterance read its batch's padding.
 
     Example:
         % python -m espnet_tutornet.bin.asr_train --config train.yaml ...
     """
-    asr_train.main(cmd)
+    MaskedASRTask.main(cmd=cmd)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,11 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--top_k", type=int, default=8, help="Posteriors; 0: none")
     parser.add_argument("--shard_utterances", type=int, default=250)
     parser.add_argument("--batch_frames", type=int, default=3000, help="Of the teacher")
+    parser.add_argument(
+        "--stock_padding",
+        action="store_true",
+        help="Ask in padded batches as ESPnet does, also where that changes outputs",
+    )
     parser.add_argument("--nj", type=int, default=1, help="Worker processes")
     parser.add_argument("--ngpu", type=int, default=0, help="GPUs of a machine")
     parser.add_argument("--backend", choices=BACKENDS, default="local")
@@ -70,6 +75,7 @@ def main(cmd: Optional[Sequence[str]] = None) -> None:
             posteriors=args.top_k > 0,
             batch_frames=args.batch_frames,
             ngpu=args.ngpu,
+            masked=not args.stock_padding,
         )
         keep = Keep(form, codes, args.top_k, args.shard_utterances, args.fs)
         workers = Workers(args.backend, args.nj, args.backend_conf)
@@ -143,7 +149,8 @@ def _gather(data_dirs: Sequence[Path], out_dir: Path) -> Dict[str, int]:
 def _request(args: argparse.Namespace, lengths: Mapping[str, int]) -> str:
     """Hash everything that decides what the cache will hold."""
     files = (args.teacher_config, args.teacher_model, args.out_dir / WAV_SCP)
-    options = (args.layers, args.hidden_form, args.top_k, args.shard_utterances)
+    options = [args.layers, args.hidden_form, args.top_k, args.shard_utterances]
+    options.append(args.stock_padding)
     facts = [[checksum(Path(file)) for file in files], options, sorted(lengths.items())]
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 

@@ -23,7 +23,7 @@ TEACHER_OPTIONS = (
     *("teacher_train_config", "teacher_epochs", "inference_model", "train_args"),
     "ngpu",
 )
-CACHE_OPTIONS = ("teacher_layers", "hidden_form", "top_k")
+CACHE_OPTIONS = ("teacher_layers", "hidden_form", "top_k", "mask_padding")
 # what a result does not depend on, or what is hashed by its content
 UNRELATED = ("stage", "stop_stage", "skip_stages", "python", "nj", "datadir", "dumpdir")
 UNRELATED += ("expdir", "teacher_dir", "teacher_cache", "keep_going", "methods")

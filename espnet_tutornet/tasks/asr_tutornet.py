@@ -13,9 +13,10 @@ import espnet_tutornet.encoder.register  # noqa: F401, a student may have them
 from espnet_tutornet.asr.distiller import Distiller, term_needs
 from espnet_tutornet.asr.terms import needs_tokens
 from espnet_tutornet.asr.tutornet_model import TutorNetASRModel
-from espnet_tutornet.config import check_keys
+from espnet_tutornet.config import check_keys, choose
 from espnet_tutornet.layers.probe import probe_model
 from espnet_tutornet.recipe.files import atomic_write
+from espnet_tutornet.tasks.masking import mask_student
 from espnet_tutornet.tasks.teachers import (
     add_cache_stream,
     build_teacher,
@@ -27,7 +28,8 @@ from espnet_tutornet.teacher.loading import check_sampling_rates, sampling_rate
 
 model_choices.classes["tutornet"] = TutorNetASRModel
 
-CONF_KEYS = ("teacher", "terms", "task_weight", "delay")
+CONF_KEYS = ("teacher", "terms", "task_weight", "delay", "mask_padding")
+MASK_PADDING = dict.fromkeys(("teacher", "all", "none"))  # whose padding is masked
 
 
 class TutorNetTask(ASRTask):
@@ -48,6 +50,9 @@ class TutorNetTask(ASRTask):
             stage.
         delay: student frames by which it learns to be later than its teacher, see
             :class:`Distiller`.
+        mask_padding: which networks read no padded frame (:func:`mask_padding`):
+            ``teacher`` unless given; ``all``, the student in training, too; ``none``,
+            as ESPnet has it. ESPnet 202611 masks most encoders itself.
 
     The student's dumped config.yaml is a plain ESPnet one; the distillation is recorded
     beside it in ``distill.yaml``.
@@ -136,6 +141,7 @@ def add_distillation(
     terms: Mapping[str, Mapping[str, Any]],
     task_weight: float = 1.0,
     delay: int = 0,
+    mask_padding: str = "teacher",
     fs: Optional[int] = None,
 ) -> None:
     """Load the teacher, build the terms and hand both to the student.
@@ -146,17 +152,21 @@ def add_distillation(
         terms: term name -> its arguments.
         task_weight: factor of the student's own loss.
         delay: student frames by which it is later than its teacher.
+        mask_padding: whose padding is masked, see :class:`TutorNetTask`.
         fs: the student's sampling rate in Hz, or None where it is not known.
 
     Raises:
         ValueError: sampling rates that differ, or token lists that differ while
             posteriors are compared.
     """
+    choose("distill_conf: mask_padding", MASK_PADDING, mask_padding)
+    if mask_padding == "all":
+        mask_student(model)
     # Teacher and adapters must not shift the random numbers of the training, nor the
     # teacher those of the adapters: online and cached start alike.
     with torch.random.fork_rng(devices=[]):
         needs = term_needs(terms)
-        tutor = build_teacher(teacher, needs)
+        tutor = build_teacher(teacher, needs, masked=mask_padding != "none")
     check_sampling_rates("the student's frontend_conf says fs:", fs, tutor.fs)
     if needs_tokens(terms):
         check_token_lists(model.token_list, tutor.token_list)

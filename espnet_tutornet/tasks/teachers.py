@@ -73,7 +73,12 @@ def streams_of(conf: Mapping[str, Any]) -> Dict[str, Mapping[str, Any]]:
     return {name: member for name, member in named.items() if "cache" in member}
 
 
-def build_teacher(conf: Mapping[str, Any], needs: TermNeeds, stream: str = "teacher"):
+def build_teacher(
+    conf: Mapping[str, Any],
+    needs: TermNeeds,
+    stream: str = "teacher",
+    masked: bool = True,
+):
     """Build the teacher of ``conf``.
 
     Args:
@@ -81,6 +86,7 @@ def build_teacher(conf: Mapping[str, Any], needs: TermNeeds, stream: str = "teac
             these as ``members`` by name, and ``combine``.
         needs: what the terms read.
         stream: name of a cache in the batch.
+        masked: let no utterance hear the padding of its batch.
 
     Returns:
         An :class:`OnlineTeacher`, a :class:`CachedTeacher` or a
@@ -94,13 +100,15 @@ def build_teacher(conf: Mapping[str, Any], needs: TermNeeds, stream: str = "teac
             needs = needs._replace(posteriors=True)
         members = {}
         for name, member in conf["members"].items():
-            members[name] = build_teacher(member, needs, f"teacher_{name}")
+            members[name] = build_teacher(member, needs, f"teacher_{name}", masked)
             needs = needs._replace(teacher_layers=())  # hidden states: the first's
         return TeacherEnsemble(members, conf.get("combine", "average"))
     given = dict(layers=needs.teacher_layers, use_posteriors=needs.posteriors)
     files = {key: conf[key] for key in ("config", "model") if key in conf}
     if "cache" not in conf:
-        return OnlineTeacher.from_files(**files, **given, use_decoder=needs.decoder)
+        return OnlineTeacher.from_files(
+            **files, **given, use_decoder=needs.decoder, masked=masked
+        )
     if needs.decoder:
         raise ValueError(
             f"{conf['cache']} keeps no posteriors of the attention decoder, which the "
@@ -110,10 +118,10 @@ def build_teacher(conf: Mapping[str, Any], needs: TermNeeds, stream: str = "teac
     manifest = read_manifest(conf["cache"])
     check_shards(conf["cache"], manifest, thorough=True)
     if files:
-        _check_fingerprint(conf["cache"], manifest, **files)
+        _check_fingerprint(conf["cache"], manifest, masked, **files)
     substitute = None
     if conf.get("missing") == "online":
-        substitute = OnlineTeacher.from_files(**files, **given)
+        substitute = OnlineTeacher.from_files(**files, **given, masked=masked)
     codebooks = load_codebooks(conf["cache"])
     return CachedTeacher(
         manifest, codebooks, stream=stream, substitute=substitute, **given
@@ -187,11 +195,14 @@ def _ids(shape_file: str) -> List[str]:
     return [line.split(maxsplit=1)[0] for line in shape_file.splitlines()]
 
 
-def _check_fingerprint(cache: str, manifest: Manifest, config: str, model: str) -> None:
-    found = fingerprint(vars(load_config(config)), load_parameters(model))
+def _check_fingerprint(
+    cache: str, manifest: Manifest, masked: bool, config: str, model: str
+) -> None:
+    found = fingerprint(vars(load_config(config)), load_parameters(model), masked)
     if found != manifest.fingerprint:
         raise RuntimeError(
-            f"{cache} holds the outputs of another teacher (fingerprint "
-            f"{manifest.fingerprint[:12]}) than {model} ({found[:12]}). Dump its "
+            f"{cache} holds the outputs of another teacher, or of one that was asked "
+            f"in another way (fingerprint {manifest.fingerprint[:12]}, padding "
+            f"{manifest.padding}), than {model} ({found[:12]}). Dump its "
             "outputs (run.sh, stage 8), or give the teacher that the cache is of."
         )

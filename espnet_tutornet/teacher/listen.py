@@ -33,6 +33,7 @@ class Source:
         posteriors: keep CTC posteriors too.
         batch_frames: teacher frames of one forward pass, padding included.
         ngpu: GPUs of this machine to spread the workers over; 0 is CPU.
+        masked: let no utterance hear the padding of its batch.
     """
 
     config: str
@@ -42,6 +43,7 @@ class Source:
     posteriors: bool
     batch_frames: int
     ngpu: int = 0
+    masked: bool = True
 
 
 def plan_batches(
@@ -80,6 +82,7 @@ class Listener:
             source.model,
             layers=source.layers,
             use_posteriors=source.posteriors,
+            masked=source.masked,
         )
         self.audio = ESPnetDataset([(source.wav_scp, "speech", "sound")])
 
@@ -103,13 +106,16 @@ class Listener:
         }
         config = vars(load_config(self.source.config))
         return Manifest(
-            fingerprint=fingerprint(config, teacher.model.state_dict()),
+            fingerprint=fingerprint(
+                config, teacher.model.state_dict(), self.source.masked
+            ),
             fs=teacher.fs,
             frame_shift=teacher.frame_shift,
             token_list=teacher.token_list,
             blank_id=teacher.blank_id,
             layers=form_of,
             top_k=min(top_k, len(teacher.token_list)) if self.source.posteriors else 0,
+            padding=teacher.padding,
             frontend={
                 "name": config.get("frontend"),
                 **(config.get("frontend_conf") or {}),

@@ -8,10 +8,11 @@ from typing import Any, Dict, List, Mapping, Optional, Union
 
 import torch
 
+from espnet_tutornet.layers.independence import MASKED
 from espnet_tutornet.recipe.files import atomic_write
 from espnet_tutornet.teacher.forms import VALUE_BYTES, PosteriorForm, build_hidden_form
 
-FORMAT = 2
+FORMAT = 3
 FILE = "manifest.json"
 # Blocks of a config.yaml that decide what a model says of an utterance.
 MODEL_BLOCKS = ("frontend", "normalize", "preencoder", "encoder", "postencoder")
@@ -50,6 +51,7 @@ class Manifest:
         blank_id: index of ``<blank>`` in it.
         layers: layer name -> ``form``, ``width`` and, in pq, ``codes`` a frame.
         top_k: posteriors kept a frame; 0: none were kept.
+        padding: how the teacher was asked, see :class:`OnlineTeacher`.
         request: hash of the command and the files that the dump was made from.
         shards: empty until the dump is complete.
         frontend: name and arguments of the teacher's, for who reads the file; what is
@@ -64,6 +66,7 @@ class Manifest:
     blank_id: int
     layers: Mapping[str, Mapping[str, Any]]
     top_k: int
+    padding: str = MASKED
     request: str = ""
     shards: List[Shard] = field(default_factory=list)
     frontend: Mapping[str, Any] = field(default_factory=dict)
@@ -150,9 +153,11 @@ def read_manifest(directory: Union[str, Path]) -> Manifest:
 
 
 def fingerprint(
-    config: Mapping[str, Any], state_dict: Mapping[str, torch.Tensor]
+    config: Mapping[str, Any],
+    state_dict: Mapping[str, torch.Tensor],
+    masked: bool = True,
 ) -> str:
-    """Hash what decides a teacher's outputs: its parameters and its structure.
+    """Hash what decides a teacher's outputs: parameters, structure, way of asking.
 
     The same parameters saved again, in another file or by another release, keep their
     fingerprint.
@@ -160,11 +165,12 @@ def fingerprint(
     Args:
         config: the content of its config.yaml.
         state_dict: its parameters.
+        masked: whether no utterance hears the padding of its batch.
 
     Returns:
         64 hexadecimal digits.
     """
-    sha = hashlib.sha256()
+    sha = hashlib.sha256(b"masked" if masked else b"stock")
     for name in sorted(state_dict):
         value = state_dict[name].detach().cpu().contiguous()
         if value.is_floating_point():

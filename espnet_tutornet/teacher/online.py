@@ -7,10 +7,18 @@ import torch
 from espnet2.asr.espnet_model import ESPnetASRModel, add_sos_eos
 from torch import Tensor
 
+from espnet_tutornet.layers.independence import (
+    UNPADDED,
+    encode_in_batch,
+    encode_without_padding,
+    find_padding_rule,
+)
+from espnet_tutornet.layers.padding import mask_padding
 from espnet_tutornet.layers.probe import probe_model
-from espnet_tutornet.layers.taps import encode_with_taps
 from espnet_tutornet.outputs import TeacherOutputs
 from espnet_tutornet.teacher.loading import load_model, sampling_rate
+
+STOCK = "stock"  # in padded batches, as ESPnet does it
 
 
 class OnlineTeacher:
@@ -18,17 +26,23 @@ class OnlineTeacher:
 
     Not an ``nn.Module``: held by the student it stays out of the student's parameters,
     optimizer, checkpoints, averages and DDP. The model stays in eval mode, so that it
-    hears the utterance without SpecAug or dropout.
+    hears the utterance without SpecAug or dropout. What it says of an utterance does
+    not depend on the batch: padded frames are masked, or, where a network cannot be
+    made to ignore them, utterances of one length are asked together.
 
     Args:
         model: a trained ESPnet ASR model.
         layers: encoder layers to report; ``last`` is the encoder's output.
         use_posteriors: also report the CTC posteriors.
         use_decoder: also report the attention decoder's posteriors of the transcript.
+        masked: False asks in padded batches whatever that changes, as ESPnet does.
+
+    Attributes:
+        padding: ``masked``, ``unpadded``, or ``stock`` where ``masked`` is False.
 
     Raises:
         ValueError: unknown layer; posteriors asked of a model without CTC, or without
-            an attention decoder.
+            an attention decoder; outputs that depend on the batch in any case.
     """
 
     def __init__(
@@ -37,6 +51,7 @@ class OnlineTeacher:
         layers: Iterable[str] = ("last",),
         use_posteriors: bool = True,
         use_decoder: bool = False,
+        masked: bool = True,
     ):
         self.model = model.requires_grad_(False).eval()
         self.layers = tuple(layers)
@@ -54,6 +69,10 @@ class OnlineTeacher:
             )
         probe = probe_model(model, self.layers)
         self.frame_shift, self.sizes = probe.frame_shift, probe.sizes
+        self.padding = STOCK
+        if masked:
+            mask_padding(model.encoder)
+            self.padding = find_padding_rule(model, self.layers, self.frame_shift)
         self.fs: Optional[int] = None  # Hz; from_files knows it
         self.token_list, self.blank_id = list(model.token_list), model.blank_id
 
@@ -81,9 +100,9 @@ class OnlineTeacher:
         speech, speech_lengths = batch["speech"], batch["speech_lengths"]
         if next(self.model.parameters()).device != speech.device:
             self.model.to(speech.device)
-        _, lens, hidden = encode_with_taps(
-            self.model.encode, self.model.encoder, self.layers, speech, speech_lengths
-        )
+        unpadded = self.padding == UNPADDED
+        encode = encode_without_padding if unpadded else encode_in_batch
+        lens, hidden = encode(self.model, self.layers, speech, speech_lengths)
         log_probs = None
         if self.use_posteriors:
             log_probs = self.model.ctc.log_softmax(hidden["last"])

@@ -91,6 +91,7 @@ def test_skd_compares_the_logits_of_the_encoders_output(distil, teacher, batch):
         probs = student.ctc.softmax(hidden)
         said = teacher(batch)
         error = (probs - said.log_probs.exp()).pow(2).sum(dim=-1)
+    lens = torch.minimum(lens, said.lens)  # stock ESPnet 202511 counts padding, too
     expected = sum(error[b, :frames].sum() for b, frames in enumerate(lens)) / 2
     torch.testing.assert_close(stats["loss_skd"].squeeze(), expected)
     torch.testing.assert_close(loss.squeeze().detach(), 0.25 * expected)

@@ -50,7 +50,7 @@ def test_an_unfinished_cache_is_refused(tmp_path):
         read_manifest(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"format": 2}'])
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"format": 3}'])
 def test_a_damaged_manifest_is_refused(tmp_path, content):
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(ValueError, match="manifest.json is not a manifest.*stage 8"):
@@ -61,7 +61,7 @@ def test_another_format_is_refused(tmp_path):
     PLAN.write(tmp_path)
     content = json.loads((tmp_path / "manifest.json").read_text())
     (tmp_path / "manifest.json").write_text(json.dumps({**content, "format": 99}))
-    with pytest.raises(ValueError, match="expected format 2, got 99.*stage 8"):
+    with pytest.raises(ValueError, match="expected format 3, got 99.*stage 8"):
         read_manifest(tmp_path)
 
 
