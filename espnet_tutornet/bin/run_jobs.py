@@ -6,6 +6,9 @@ a changed one runs again. One that needs the marker of another waits for it. A j
 was killed goes on from its ``resumes`` files, but not from those of an attempt with
 another command or other inputs: they are removed. Where there is a fork server, all
 this is done by a child of it, and nothing is loaded.
+
+CUDA cannot be used in a fork of a process that asked for it, and ESPnet asks when it is
+imported. Jobs with a GPU (``--gpu``) are forks of this process, which loads nothing.
 """
 
 import argparse
@@ -38,7 +41,12 @@ from espnet_tutornet.recipe.lifetime import die_with
 
 
 def run_jobs(
-    jobs: List[Job], nj: int, threads: int, title: str, keep_going: bool = False
+    jobs: List[Job],
+    nj: int,
+    threads: int,
+    title: str,
+    keep_going: bool = False,
+    preload: bool = True,
 ) -> None:
     """Run what is not done, at most ``nj`` at a time.
 
@@ -48,6 +56,7 @@ def run_jobs(
         threads: torch threads of each.
         title: for the progress bar.
         keep_going: report failed jobs and jobs without their inputs, and raise nothing.
+        preload: import what the jobs need here, once; else each does so by itself.
 
     Raises:
         FileNotFoundError: an input of a job is missing; none was started.
@@ -57,9 +66,10 @@ def run_jobs(
     waiting = list(stamps)
     total = len(waiting) + done
     print(f"{title}: {len(waiting)} to do, {done} done before")
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        for module in dict.fromkeys(job.module for job in waiting):
-            importlib.import_module(module)  # some greet on import
+    if preload:
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            for module in dict.fromkeys(job.module for job in waiting):
+                importlib.import_module(module)  # some greet on import
     running: Dict[Job, Tuple[str, multiprocessing.Process]] = {}
     failed: List[Job] = []
     bar = tqdm(total=len(waiting), desc=title, unit="job", disable=None)
@@ -126,12 +136,13 @@ def _child(job: Job, threads: int, parent: int) -> None:
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     logging.getLogger().handlers.clear()
     print(f"# python -m {shlex.join((job.module,) + job.args)}")
+    module = importlib.import_module(job.module)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
         importlib.import_module("espnet_tutornet.tasks.saving").save_whole()
     sys.argv = [job.module, *job.args]
     start = time.time()
-    importlib.import_module(job.module).main(list(job.args))
+    module.main(list(job.args))
     print(f"# ended, {time.time() - start:.1f} s")
 
 
@@ -151,6 +162,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--keep_going", action="store_true", help="Failed jobs are no error"
     )
+    parser.add_argument(
+        "--gpu", action="store_true", help="Jobs use CUDA: each loads ESPnet by itself"
+    )
     return parser
 
 
@@ -162,11 +176,12 @@ def main(cmd=None):
         raise ValueError(
             f"nj and threads must be at least 1, got {args.nj}, {args.threads}."
         )
-    status = hand_over(sys.argv[1:] if cmd is None else list(cmd))
-    if status is not None:
-        sys.exit(status)
+    if not args.gpu:
+        status = hand_over(sys.argv[1:] if cmd is None else list(cmd))
+        if status is not None:
+            sys.exit(status)
     jobs = read_jobs(args.jobs)
-    run_jobs(jobs, args.nj, args.threads, args.title, args.keep_going)
+    run_jobs(jobs, args.nj, args.threads, args.title, args.keep_going, not args.gpu)
 
 
 if __name__ == "__main__":

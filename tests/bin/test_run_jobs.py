@@ -1,13 +1,16 @@
 import os
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from espnet_tutornet.bin.run_jobs import get_parser, main
+from espnet_tutornet.recipe.fork_server import VARIABLE
 from espnet_tutornet.recipe.jobs import read_jobs
 
 # a module as ESPnet's bins are: main(cmd); writes one line a call
@@ -39,6 +42,16 @@ def main(cmd=None):
         Path(os.environ["CHANGE"]).write_text("changed while running")
 """
 
+# what all of ESPnet's commands are: they ask for CUDA when they are imported
+TRAINING = """
+import espnet2.bin.asr_train
+import torch
+
+def main(cmd=None):
+    print("bad fork:", torch.cuda._is_in_bad_fork(), torch.get_num_threads())
+    print("saves by", torch.save.__module__)
+"""
+
 
 class Bench:
     """A directory with the tool, a jobs file and the runner."""
@@ -49,25 +62,26 @@ class Bench:
         self.lines = []
         (path / "lib").mkdir()
         (path / "lib" / "tool.py").write_text(TOOL)
+        (path / "lib" / "training.py").write_text(TRAINING)
 
-    def add(self, name, action, depends=()):
+    def add(self, name, action, depends=(), module="tool"):
         words = [f"done={self.path}/{name}/.done", f"log={self.path}/{name}/x.log"]
         if depends:
             words.append("depends=" + ",".join(str(d) for d in depends))
-        words += ["--", "tool", action, str(self.path / f"out_{name}")]
+        words += ["--", module, action, str(self.path / f"out_{name}")]
         self.lines.append(shlex.join(words))
 
-    def run(self, *options, terminal=False, **env):
+    def run(self, *options, terminal=False, timeout=None, **env):
         self.jobs.write_text("".join(f"{line}\n" for line in self.lines))
         paths = [str(self.path / "lib"), *sys.path]
         env = {**os.environ, **env, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
         command = [sys.executable, "-m", "espnet_tutornet.bin.run_jobs"]
         command += ["--jobs", str(self.jobs), *options]
+        how = dict(capture_output=True, text=True, env=env, timeout=timeout)
         if not terminal:
-            return subprocess.run(command, capture_output=True, text=True, env=env)
+            return subprocess.run(command, **how)
         wide = f"stty rows 40 cols 100; {shlex.join(command)}"
-        command = ["script", "-qec", wide, "/dev/null"]
-        return subprocess.run(command, capture_output=True, text=True, env=env)
+        return subprocess.run(["script", "-qec", wide, "/dev/null"], **how)
 
     def calls(self, name):
         out = self.path / f"out_{name}"
@@ -269,6 +283,37 @@ def test_an_input_that_a_job_should_have_made_fails_those_that_need_it(bench):
     assert done.returncode == 1
     assert f"FAILED {bench.path}/b: needs {bench.path}/absent, which" in done.stdout
     assert [bench.done(name) for name in "abc"] == [True, False, True]
+
+
+@pytest.mark.skipif(not torch.backends.cuda.is_built(), reason="PyTorch for CPUs")
+@pytest.mark.parametrize("options, bad", [([], True), (["--gpu"], False)])
+def test_cuda_can_be_used_in_a_gpu_job_and_in_no_other(bench, options, bad):
+    """"Cannot re-initialize CUDA in forked subprocess": torch's own flag for it."""
+    bench.add("a", "train", module="training")
+    done = bench.run("--threads", "3", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"bad fork: {bad} 3\n" in bench.log("a")
+    assert "saves by espnet_tutornet.tasks.saving" in bench.log("a")
+
+
+def test_a_gpu_job_is_not_handed_to_a_fork_server(bench):
+    bench.add("a", "work")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(bench.path / "server"))
+        server.listen()
+        server.setblocking(False)
+        done = bench.run("--gpu", timeout=60, **{VARIABLE: str(bench.path / "server")})
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    assert done.returncode == 0 and bench.done("a")
+
+
+def test_a_gpu_job_that_cannot_be_imported_fails_alone(bench):
+    bench.add("a", "work", module="nowhere")
+    bench.add("b", "work")
+    done = bench.run("--gpu")
+    assert "No module named 'nowhere'" in done.stdout and done.returncode == 1
+    assert [bench.done(name) for name in "ab"] == [False, True]
 
 
 def test_words_are_quoted_as_in_a_shell(tmp_path):

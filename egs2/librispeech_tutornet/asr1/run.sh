@@ -103,6 +103,7 @@ if runs_stage 0; then
     log "Stage 0: Environment: versions (seconds)"
     "${python}" -m espnet_tutornet.bin.versions
 fi
+check_gpus
 
 if runs_stage 1; then
     log "Stage 1: Data: ${corpus_dir} -> ${datadir}/{${all_sets// /,}} (mini: made first, a minute; LibriSpeech: downloaded first)"

@@ -31,6 +31,17 @@ if grep -Eqs "^search: *['\"]?best_path" "${inference_config}"; then best_path=t
 if "${best_path}" && "${use_streaming}"; then
     die "--use_streaming true: ${inference_config} decodes whole utterances. Give one of asr_inference_streaming."
 fi
+check_gpus() {  # has this machine the GPUs for what is asked of it? torch is needed, hence after stage 0
+    local number found asked=
+    if [ "${ngpu}" -eq 0 ]; then return; fi
+    if [ -z "${train_cmd}" ]; then
+        for number in 6 9 10 11; do if runs_stage "${number}"; then asked+=" ${number}"; fi; done
+    fi
+    if runs_stage 8 && [ "${cmd_backend}" = local ] && [ "${teacher_outputs}" = cache ]; then asked+=" 8"; fi
+    if [ -z "${asked}" ]; then return; fi
+    found=$("${python}" -c 'import torch; print(torch.cuda.device_count() if torch.cuda.is_available() else 0)')
+    [ "${found}" -ge "${ngpu}" ] || die "--ngpu ${ngpu}: PyTorch finds ${found} GPUs on this machine, expected at least ${ngpu} (stages:${asked}). Use --ngpu 0, look at nvidia-smi and CUDA_VISIBLE_DEVICES, or have other machines train: train_cmd and cmd_backend in cmd.sh."
+}
 
 # Methods: which forms of RKD they start from, and which overlays they need.
 overlay_of() {  # overlay_of NAME: what is laid over a student for a form of RKD or a criterion

@@ -16,8 +16,9 @@ launch() {  # launch TITLE NJ THREADS [CMD]: run the jobs added since the last l
     file=$(mktemp "${jobs}.XXXXXX")
     mv "${jobs}" "${file}"
     # shellcheck disable=SC2086
-    ${cmd} "${python}" -m espnet_tutornet.bin.run_jobs --jobs "${file}" --title "$1" --nj "$2" --threads "$3" ${going:-}
+    ${cmd} "${python}" -m espnet_tutornet.bin.run_jobs --jobs "${file}" --title "$1" --nj "$2" --threads "$3" ${going:-} ${gpu:-}
     rm -f "${file}"
+    gpu=
 }
 dirs_of() {  # dirs_of "SET ...": their data directories, after speed perturbation
     local set
@@ -73,6 +74,7 @@ train_job() {  # train_job RUN SET CONFIGS EPOCHS SEED DEPENDS MODULE [ARG ...]:
     local dir all_epochs="${total_epochs}" budget=
     dir=$(dir_of "${run}")
     local resumes="${dir}/checkpoint.pth"
+    [ "${ngpu}" -eq 0 ] || gpu=--gpu  # of the launch that it goes to
     shift 7
     if [ "${run}" = "${teacher_name}" ]; then
         all_epochs="${epochs}"
