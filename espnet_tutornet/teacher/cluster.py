@@ -1,16 +1,19 @@
 """Workers for a dump: processes of this machine, or jobs of a batch system."""
 
+import re
 from pathlib import Path
 from typing import Optional
 
 import yaml
-from distributed import Client
+from distributed import Client, get_worker
 
 BACKENDS = ("local", "slurm", "pbs")
 
 
 def start_client(backend: str, nj: int, conf: Optional[Path] = None) -> Client:
     """Start ``nj`` workers and connect to them.
+
+    Those of this machine are spawned, not forked: they may use CUDA.
 
     Args:
         backend: ``local``: processes here; ``slurm``, ``pbs``: jobs of dask_jobqueue.
@@ -49,3 +52,13 @@ def start_cluster(backend: str, nj: int, conf: Optional[Path] = None):
     cluster = kinds[backend](**{"cores": 1, "memory": "4GB", **arguments})
     cluster.scale(nj)
     return cluster
+
+
+def number_of_worker() -> int:
+    """Return the number of the worker that this runs in, among those of its machine.
+
+    It is the last number in its name: 1 here, SLURMCluster-7 on a batch system, or
+    SLURMCluster-7-1 where a job has several processes.
+    """
+    numbers = re.findall(r"[0-9]+", str(get_worker().name))
+    return int(numbers[-1]) if numbers else 0

@@ -122,7 +122,9 @@ def dump(
         RuntimeError: the disk cannot hold the forecast.
         ValueError: audio of another rate than the teacher's.
     """
-    listener = Listener(source, "cuda:0" if source.ngpu else "cpu")
+    # the front end of a batch system may have no GPU
+    here = source.ngpu and workers.backend == "local"
+    listener = Listener(source, "cuda:0" if here else "cpu")
     check_sampling_rates("the corpus is at", keep.fs, listener.teacher.fs)
     plan = listener.manifest(keep.form, keep.codes, keep.top_k)
     codebooks = _codebooks(directory, listener, plan, lengths)
@@ -199,9 +201,9 @@ def _spread(
     written: Dict[str, Shard] = {}
     with start_client(workers.backend, workers.nj, workers.conf) as client:
         futures = {}
-        for number, part in enumerate(todo):
+        for part in todo:
             own = {utt_id: lengths[utt_id] for utt_id in part.utt_ids}
-            what = (part.name, part.utt_ids, part.inputs, own, number)
+            what = (part.name, part.utt_ids, part.inputs, own)
             task = (dump_shard, str(directory), source, plan, *what)
             futures[client.submit(*task, pure=False)] = sum(own.values())
         with tqdm(total=total, unit="sample", unit_scale=True, disable=None) as bar:

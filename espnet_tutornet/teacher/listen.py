@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from espnet_tutornet.outputs import TeacherOutputs
 from espnet_tutornet.teacher.cache import load_codebooks, write_shard
+from espnet_tutornet.teacher.cluster import number_of_worker
 from espnet_tutornet.teacher.forms import learn_codebooks, useful_codes
 from espnet_tutornet.teacher.loading import load_config
 from espnet_tutornet.teacher.manifest import Manifest, Shard, fingerprint
@@ -196,9 +197,8 @@ def dump_shard(
     utt_ids: Sequence[str],
     inputs: str,
     lengths: Mapping[str, int],
-    worker: int = 0,
 ) -> Shard:
-    """Write one shard; a worker process keeps its teacher between shards.
+    """Write one shard; a worker keeps its teacher, and its GPU, between shards.
 
     Args:
         directory: the cache.
@@ -208,9 +208,8 @@ def dump_shard(
         utt_ids: its utterances.
         inputs: hash of what it depends on.
         lengths: audio samples of its utterances.
-        worker: number of the worker, which chooses its GPU.
     """
-    device = f"cuda:{worker % source.ngpu}" if source.ngpu else "cpu"
+    device = f"cuda:{number_of_worker() % source.ngpu}" if source.ngpu else "cpu"
     listener = _listener(source, device)
     forms = manifest.forms(load_codebooks(directory))
     outputs = listener.outputs(utt_ids, lengths)

@@ -1,14 +1,51 @@
 import builtins
+import os
+from types import SimpleNamespace
 
 import pytest
+import torch
 
-from espnet_tutornet.teacher.cluster import start_client, start_cluster
+from espnet_tutornet.teacher import cluster
+from espnet_tutornet.teacher.cluster import (
+    number_of_worker,
+    start_client,
+    start_cluster,
+)
 
 
 def test_a_local_client_runs_functions_in_this_process():
     with start_client("local", 1) as client:
         assert client.submit(sum, [1, 2]).result() == 3
         assert len(client.scheduler_info()["workers"]) == 1
+
+
+def where_it_runs():
+    return os.getpid(), torch.cuda._is_in_bad_fork()
+
+
+def test_workers_side_by_side_can_use_cuda_though_their_parent_asked_for_it():
+    torch.cuda.is_available()
+    with start_client("local", 2) as client:
+        process, bad_fork = client.submit(where_it_runs).result()
+    assert process != os.getpid() and not bad_fork
+
+
+@pytest.mark.parametrize("nj", [1, 2])
+def test_every_worker_knows_its_number(nj):
+    with start_client("local", nj) as client:
+        numbers = [
+            client.submit(number_of_worker, workers=[address], pure=False).result()
+            for address in client.scheduler_info()["workers"]
+        ]
+    assert sorted(numbers) == list(range(nj))
+
+
+@pytest.mark.parametrize(
+    "name, number", [(3, 3), ("SLURMCluster-12", 12), ("PBSCluster-0-2", 2), ("x", 0)]
+)
+def test_the_number_of_a_worker_is_the_last_in_its_name(monkeypatch, name, number):
+    monkeypatch.setattr(cluster, "get_worker", lambda: SimpleNamespace(name=name))
+    assert number_of_worker() == number
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,10 @@
 from dataclasses import replace
 
-from espnet_tutornet.teacher.dump import plan_parts
+import pytest
+
+from espnet_tutornet.teacher import dump as dump_module
+from espnet_tutornet.teacher.dump import Keep, Workers, dump, plan_parts
+from espnet_tutornet.teacher.listen import Source
 from espnet_tutornet.teacher.manifest import Manifest
 
 PLAN = Manifest("f", 16000, 640.0, ["<blank>", "a"], 0, {}, 2)
@@ -23,3 +27,20 @@ def test_a_part_depends_on_its_own_utterances_and_on_the_plan():
     assert plan_parts(lengths, 2, replace(PLAN, top_k=3))[0].inputs != mine[0]
     assert plan_parts(lengths, 2, PLAN, codebooks="x")[0].inputs != mine[0]
     assert plan_parts(lengths, 2, replace(PLAN, request="x"))[0].inputs == mine[0]
+
+
+@pytest.mark.parametrize(
+    "backend, ngpu, device",
+    [("local", 0, "cpu"), ("local", 2, "cuda:0"), ("slurm", 2, "cpu")],
+)
+def test_a_front_end_of_a_batch_system_needs_no_gpu(
+    tmp_path, monkeypatch, backend, ngpu, device
+):
+    def remember(source, device):
+        raise LookupError(device)
+
+    monkeypatch.setattr(dump_module, "Listener", remember)
+    source = Source("config", "model", "wav.scp", ("last",), True, 50, ngpu)
+    workers = Workers(backend)
+    with pytest.raises(LookupError, match=device):
+        dump(tmp_path, source, Keep("two_byte", 0, 2, 9), {"u0": 8000}, workers)

@@ -6,9 +6,11 @@ import soundfile
 import torch
 import yaml
 
+from espnet_tutornet.teacher import listen
 from espnet_tutornet.teacher.listen import (
     Listener,
     Source,
+    dump_shard,
     plan_batches,
     sample_codebooks,
 )
@@ -95,3 +97,21 @@ def test_codebooks_are_as_large_as_planned_and_of_this_teacher(source, tmp_path)
     form = plan.forms(books)["last"]
     read = form.decode(torch.as_tensor(form.encode(hidden)).unsqueeze(0))[0]
     assert (read - hidden).pow(2).mean() < 0.1 * hidden.var()
+
+
+def test_a_worker_asks_one_gpu_about_all_of_its_shards(source, monkeypatch, tmp_path):
+    """Two GPUs, three workers: else each would load the teacher again and again."""
+    devices = []
+
+    def remember(source, device):
+        devices.append(device)
+        raise LookupError
+
+    monkeypatch.setattr(listen, "_listener", remember)
+    shard = (str(tmp_path), replace(source, ngpu=2), None)
+    for number, device in enumerate(["cuda:0", "cuda:1", "cuda:0"]):
+        monkeypatch.setattr(listen, "number_of_worker", lambda: number)
+        for name in ("00000", "00001"):
+            with pytest.raises(LookupError):
+                dump_shard(*shard, name, ["u0"], "inputs", LENGTHS)
+        assert devices[-2:] == [device, device]
