@@ -31,6 +31,13 @@ def _conformer(input_layer):
     }
 
 
+# relative positions as ESPnet had them until 2021, and has them unless told otherwise
+LEGACY = {
+    **_conformer("conv2d")[1],
+    "rel_pos_type": "legacy",
+    "pos_enc_layer_type": "legacy_rel_pos",
+    "selfattention_layer_type": "legacy_rel_selfattn",
+}
 BRANCHFORMER = {
     "output_size": 8,
     "attention_heads": 2,
@@ -91,6 +98,15 @@ ENCODERS = {
     "rnn": ("rnn", {**RECURRENT, "subsample": [2, 2]}, 4),
     "vgg_rnn": ("vgg_rnn", RECURRENT, 4),
 }
+# kinds of these that differ in how they read padded frames
+KINDS = {
+    "conformer_conv1d": (
+        "conformer",
+        {**_conformer("conv2d")[1], "positionwise_layer_type": "conv1d"},
+        4,
+    ),
+    "conformer_legacy": ("conformer", LEGACY, 4),
+}
 DECODER = dict(attention_heads=2, linear_units=8, num_blocks=1)
 
 
@@ -118,7 +134,7 @@ def make_args():
 
     def make(encoder="conformer", **given):
         args = copy.deepcopy(defaults)
-        args["encoder"], conf, _ = ENCODERS[encoder]
+        args["encoder"], conf, _ = {**ENCODERS, **KINDS}[encoder]
         args["encoder_conf"] = dict(conf)
         args["token_list"] = list(TOKENS)
         args["frontend_conf"] = dict(n_mels=20, hop_length=HOP, win_length=400)
@@ -232,6 +248,8 @@ def pytest_generate_tests(metafunc):
     for name in ("encoder_name", "teacher_name", "student_name"):
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, sorted(ENCODERS))
+    if "encoder_kind" in metafunc.fixturenames:
+        metafunc.parametrize("encoder_kind", sorted({**ENCODERS, **KINDS}))
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from espnet_tutornet.recipe.files import atomic_write
 from espnet_tutornet.teacher.cache import check_shards, checksum
 from espnet_tutornet.teacher.cluster import BACKENDS
 from espnet_tutornet.teacher.forms import VALUE_BYTES
-from espnet_tutornet.teacher.manifest import read_manifest
+from espnet_tutornet.teacher.manifest import FILE, read_manifest
 
 WAV_SCP = "wav.scp"
 
@@ -43,6 +43,16 @@ def get_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="Ask in padded batches as ESPnet does, also where that changes outputs",
     )
+    parser.add_argument(
+        "--check_dir",
+        type=Path,
+        help="One of --data_dirs with text: the WER of what is kept of it is told",
+    )
+    parser.add_argument(
+        "--check_decoded",
+        type=Path,
+        help="Its best paths by the teacher alone (text): the two WERs must be near",
+    )
     parser.add_argument("--nj", type=int, default=1, help="Worker processes")
     parser.add_argument("--ngpu", type=int, default=0, help="GPUs of a machine")
     parser.add_argument("--backend", choices=BACKENDS, default="local")
@@ -63,6 +73,7 @@ def main(cmd: Optional[Sequence[str]] = None) -> None:
         request = _request(args, lengths)
         if _is_complete(args.out_dir, request):
             print(f"{args.out_dir}: {len(lengths)} utterances, nothing to do")
+            _check(args)
             return
         # here and not above: 8 s of ESPnet, for nothing where there is nothing to do
         from espnet_tutornet.teacher.dump import Keep, Source, Workers, dump
@@ -80,11 +91,28 @@ def main(cmd: Optional[Sequence[str]] = None) -> None:
         keep = Keep(form, codes, args.top_k, args.shard_utterances, args.fs)
         workers = Workers(args.backend, args.nj, args.backend_conf)
         manifest = dump(args.out_dir, source, keep, lengths, workers, request)
+        _check(args)
     size = sum(sum(shard.sizes.values()) for shard in manifest.shards)
     print(
         f"{args.out_dir}: {manifest.utterances} utterances, {manifest.frames} frames, "
         f"{size / 1e6:.1f} MB, {size / manifest.frames:.1f} bytes a frame"
     )
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Compare what is kept with the teacher; a cache that fails is none."""
+    if args.check_dir is None:
+        return
+    from espnet_tutornet.teacher.check import check_posteriors  # seconds of ESPnet
+
+    try:
+        print(
+            *check_posteriors(args.out_dir, args.check_dir, args.check_decoded),
+            sep="\n",
+        )
+    except RuntimeError:
+        (args.out_dir / FILE).unlink()  # nobody shall learn from it
+        raise
 
 
 def parse_form(text: str) -> Tuple[str, int]:

@@ -41,6 +41,16 @@ def load_encoder(
     return _load_model(Path(bpemodel).read_bytes(), bpemodel).EncodeAsPieces
 
 
+def spell_words(tokens: Iterable[str]) -> List[str]:
+    """Join tokens, characters or pieces, into words.
+
+    Example:
+        >>> spell_words(["A", "<space>", "B"]), spell_words(["\u2581AB", "C"])
+        (['A', 'B'], ['ABC'])
+    """
+    return "".join(tokens).replace(SPACE, " ").replace("\u2581", " ").split()
+
+
 def read_tokens(path: Union[str, Path]) -> List[str]:
     """Read tokens.txt: one token a line.
 

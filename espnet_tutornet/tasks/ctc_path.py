@@ -5,6 +5,8 @@ from typing import List, Optional
 import torch
 from torch import Tensor
 
+from espnet_tutornet.layers.ctc_path import collapse_path
+
 
 @torch.no_grad()
 def find_best_path(model: torch.nn.Module, wave: Tensor) -> Optional[List[int]]:
@@ -22,5 +24,4 @@ def find_best_path(model: torch.nn.Module, wave: Tensor) -> Optional[List[int]]:
         encoder_out = encoder_out[0]
     if model.ctc is None:
         return None
-    best = torch.unique_consecutive(model.ctc.argmax(encoder_out)[0])  # (T,)
-    return best[best != model.blank_id].tolist()
+    return collapse_path(model.ctc.argmax(encoder_out)[0], model.blank_id)

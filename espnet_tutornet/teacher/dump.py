@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 from distributed import as_completed
 from tqdm import tqdm
 
+from espnet_tutornet.layers.independence import MASKED, UNPADDED
 from espnet_tutornet.teacher.cache import (
     CODEBOOKS,
     SHARDS,
@@ -19,6 +20,7 @@ from espnet_tutornet.teacher.cache import (
     read_shard,
     save_codebooks,
 )
+from espnet_tutornet.teacher.check import measure_hidden
 from espnet_tutornet.teacher.cluster import start_client
 from espnet_tutornet.teacher.listen import (
     Listener,
@@ -28,7 +30,13 @@ from espnet_tutornet.teacher.listen import (
 )
 from espnet_tutornet.teacher.loading import check_sampling_rates
 from espnet_tutornet.teacher.manifest import FILE, Manifest, Shard
+from espnet_tutornet.teacher.online import STOCK
 
+PADDING = {  # what is said of how the teacher is asked
+    MASKED: "no utterance hears the padding of its batch",
+    UNPADDED: "the teacher hears padding: utterances of one length are asked together",
+    STOCK: "utterances hear the padding of their batches, as ESPnet has it",
+}
 PER_UTTERANCE = 60  # bytes of headers and index lines an utterance and stream
 
 
@@ -126,6 +134,7 @@ def dump(
     here = source.ngpu and workers.backend == "local"
     listener = Listener(source, "cuda:0" if here else "cpu")
     check_sampling_rates("the corpus is at", keep.fs, listener.teacher.fs)
+    print(f"{directory}: {PADDING[listener.teacher.padding]}")
     plan = listener.manifest(keep.form, keep.codes, keep.top_k)
     codebooks = _codebooks(directory, listener, plan, lengths)
     parts = plan_parts(lengths, keep.shard_utterances, plan, codebooks)
@@ -135,7 +144,15 @@ def dump(
     written = _spread(directory, source, plan, todo, lengths, workers)
     shards = [written.get(p.name) or read_shard(directory, p.name) for p in parts]
     _remove_others(directory, {part.name for part in parts})
-    return finish_cache(directory, replace(plan, request=request), shards)
+    manifest = finish_cache(directory, replace(plan, request=request), shards)
+    for layer, (middle, most) in measure_hidden(
+        directory, listener, sorted(lengths)
+    ).items():
+        print(
+            f"{directory}: hidden states {layer} as they are kept differ from the "
+            f"teacher's alone by {middle:.3f} (relative norm, median; 90 %: {most:.3f})"
+        )
+    return manifest
 
 
 def _is_done(directory: Path, part: Part) -> bool:

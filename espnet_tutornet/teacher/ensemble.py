@@ -8,7 +8,9 @@ from torch import Tensor
 
 from espnet_tutornet.config import choose
 from espnet_tutornet.layers.align import align_posteriors
+from espnet_tutornet.layers.ctc_path import collapse_path
 from espnet_tutornet.outputs import TeacherOutputs
+from espnet_tutornet.recipe.tokens import spell_words
 
 LEAST_WEIGHT = 0.01  # of a teacher that has every word wrong
 
@@ -96,17 +98,15 @@ class TeacherEnsemble:
         for m, outputs in enumerate(said):
             paths = outputs.log_probs.argmax(-1)
             for b, reference in enumerate(references):
-                path = paths[b, : int(outputs.lens[b])].unique_consecutive().tolist()
-                words = self._words([i for i in path if i != self.blank_id])
+                path = paths[b, : int(outputs.lens[b])]
+                words = self._words(collapse_path(path, self.blank_id))
                 if reference:
                     wrong = editdistance.eval(words, reference)
                     errors[m, b] = wrong / len(reference)
         return errors
 
     def _words(self, ids: Sequence[int]) -> List[str]:
-        tokens = "".join(self.token_list[i] for i in ids)
-        # as ESPnet writes a word's beginning: in characters, in pieces
-        return tokens.replace("<space>", " ").replace("\u2581", " ").split()
+        return spell_words(self.token_list[i] for i in ids)
 
 
 def _mix(log_probs: Sequence[Tensor], weights: Tensor) -> Tensor:

@@ -20,8 +20,8 @@ OPTIONS = dict.fromkeys(
     "noisy_sets noise_db speed_perturb_factors token_type nbpe "
     "min_wav_duration max_wav_duration teacher "
     "teacher_config teacher_model teacher_train_config teacher_epochs inference_model "
-    "inference_config train_args ngpu teacher_layers hidden_form top_k nj mask_padding".split(),
-    "",
+    "inference_config train_args ngpu teacher_layers hidden_form top_k nj "
+    "mask_padding".split(),
 )
 OPTIONS.update(conf_dir="own", rkd_config="conf/r.yaml", skd_config="conf/s.yaml")
 

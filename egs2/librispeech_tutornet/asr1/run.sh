@@ -49,6 +49,8 @@ cache_missing=error # Utterances that the cache lacks: error, skip, or online.
 teacher_layers=last # Encoder layers to keep, those that rkd_config names.
 hidden_form=pq32    # two_byte, one_byte, or pq and its bytes a frame.
 top_k=8             # CTC posteriors to keep a frame.
+mask_padding=       # Networks that read no padded frame: teacher (also empty), all: students in
+                    # training, too, or none. ESPnet 202611 masks most networks itself.
 # Students
 student_configs=    # One or more; empty: that of the corpus.
 methods="none skd kl rkd_task rkd_skd rkdhead_skd"  # What to train: none, CRITERION,
@@ -182,18 +184,18 @@ fi
 
 if runs_stage 7; then
     log "Stage 7: Teacher check: greedy WER of ${teacher_model} on ${datadir}/${valid_set}, at most ${teacher_wer_max} % (a minute)"
-    decode_jobs "${teacher_name}" "${teacher_config}" "${teacher_model}" "${valid_set}"
+    decoded_in=check best_path=$(if has_ctc "${teacher_config}"; then echo true; else echo "${best_path}"; fi) decode_jobs "${teacher_name}" "${teacher_config}" "${teacher_model}" "${valid_set}"
     job "${teacher_run}" measure "${teacher_config},${teacher_model}" espnet_tutornet.bin.measure_models --wav_scp "${datadir}/${valid_set}/wav.scp" --models "${teacher_run}=${teacher_config}=${teacher_model}"
     launch "teacher check" 1 1 "${decode_cmd}"
-    gather_texts "${teacher_name}"
-    "${python}" -m espnet_tutornet.bin.score --dumpdir "${datadir}" --backend "${score_backend}" --decode_dirs "${teacher_run}/decode_${decode_name}/${valid_set}"
-    "${python}" -m espnet_tutornet.bin.check_wer --score "${teacher_run}/decode_${decode_name}/${valid_set}/score.json" --measure "${teacher_run}/measure.json" --wer_max "${teacher_wer_max}"
+    decoded_in=check gather_texts "${teacher_name}"
+    "${python}" -m espnet_tutornet.bin.score --dumpdir "${datadir}" --backend "${score_backend}" --decode_dirs "${teacher_run}/check/${valid_set}"
+    "${python}" -m espnet_tutornet.bin.check_wer --score "${teacher_run}/check/${valid_set}/score.json" --measure "${teacher_run}/measure.json" --wer_max "${teacher_wer_max}"
 fi
 
 if runs_stage 8 && [ "${teacher_outputs}" = cache ] && { "${uses_posteriors}" || [ -n "${rkd_forms}" ]; }; then
     log "Stage 8: Teacher outputs: ${dumpdir}/{${audio_set},${valid_set}} -> ${teacher_cache} (faster than real time by 100 and more; the size is printed first)"
     # shellcheck disable=SC2086
-    "${python}" -m espnet_tutornet.bin.dump_teacher --teacher_config "${teacher_config}" --teacher_model "${teacher_model}" --data_dirs "${dumpdir}/${audio_set}" "${dumpdir}/${valid_set}" --out_dir "${teacher_cache}" --fs "$(<"${datadir}/fs")" --layers ${teacher_layers} --hidden_form "${hidden_form}" --top_k "${top_k}" --nj "${nj}" --ngpu "${ngpu}" --backend "${cmd_backend}" ${cmd_conf:+--backend_conf "${cmd_conf}"}
+    "${python}" -m espnet_tutornet.bin.dump_teacher --teacher_config "${teacher_config}" --teacher_model "${teacher_model}" --data_dirs "${dumpdir}/${audio_set}" "${dumpdir}/${valid_set}" --out_dir "${teacher_cache}" --fs "$(<"${datadir}/fs")" --layers ${teacher_layers} --hidden_form "${hidden_form}" --top_k "${top_k}" --nj "${nj}" --ngpu "${ngpu}" ${stock_padding} --check_dir "${dumpdir}/${valid_set}" --check_decoded "${teacher_run}/check/${valid_set}" --backend "${cmd_backend}" ${cmd_conf:+--backend_conf "${cmd_conf}"}
 fi
 
 going=  # from here on jobs are of students

@@ -22,6 +22,12 @@ case "${cache_missing}" in
     error | skip | online) ;;
     *) die "--cache_missing must be error, skip or online, got ${cache_missing}." ;;
 esac
+stock_padding=
+case "${mask_padding}" in
+    "" | teacher | all) ;;
+    none) stock_padding=--stock_padding ;;
+    *) die "--mask_padding must be teacher, all or none, got ${mask_padding}." ;;
+esac
 case "${keep_going}" in
     true | false) ;;
     *) die "--keep_going must be true or false, got ${keep_going}." ;;

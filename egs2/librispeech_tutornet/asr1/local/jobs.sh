@@ -59,10 +59,12 @@ load_arguments() {  # what all trainings share; reads what stage 4 wrote
             teacher_files=
             ;;
     esac
+    [ -z "${mask_padding}" ] || teacher_args+=" --distill_conf mask_padding=${mask_padding}"
 }
 host_of() {  # host_of CONFIG: who trains and decodes it; stock ESPnet does not know our encoders
     if grep -Eqs "^encoder: *['\"]?(jasper|deepspeech2)" "$1"; then echo espnet_tutornet.bin; else echo espnet2.bin; fi
 }
+has_ctc() { ! grep -Eqs "^ *ctc_weight: *0(\.0*)?$" "$1"; }  # has_ctc CONFIG: a CTC branch, whose best path can be taken
 name_of() { basename "$1" .yaml | sed 's/^train_//'; }
 dir_of() { if [ "$1" = "${teacher_name}" ]; then echo "${teacher_run}"; else echo "${expdir}/$1"; fi; }
 stats_of() {  # stats_of CONFIG: the statistics that a model with it normalises by
@@ -98,7 +100,7 @@ describe() {  # describe RUN STUDENT METHOD SEED CONFIG EPOCHS: what the results
 
 decode_jobs() {  # decode_jobs RUN CONFIG MODEL SET ...
     local run="$1" config="$2" model="$3" dir set tool scp input
-    dir="$(dir_of "${run}")/decode_${decode_name}"
+    dir="$(dir_of "${run}")/${decoded_in}"
     shift 3
     tool="$(host_of "${config}").asr_inference"
     if "${use_streaming}" && [ "${run}" != "${teacher_name}" ]; then tool="espnet2.bin.asr_inference_streaming --sim_chunk_length ${sim_chunk_length}"; fi
@@ -114,7 +116,7 @@ decode_jobs() {  # decode_jobs RUN CONFIG MODEL SET ...
 gather_texts() {  # gather_texts RUN ...: the hypotheses, sorted, where scoring looks for them
     local dir run
     for run in "$@"; do
-        for dir in "$(dir_of "${run}")/decode_${decode_name}"/*/; do
+        for dir in "$(dir_of "${run}")/${decoded_in}"/*/; do
             [ ! -f "${dir}.decode.done" ] || [ "${dir}text" -nt "${dir}.decode.done" ] || sort "${dir}logdir/1best_recog/text" > "${dir}.text"
             [ ! -f "${dir}.text" ] || mv "${dir}.text" "${dir}text"
         done
@@ -147,7 +149,10 @@ student_jobs() {  # student_jobs METHOD, or a form of RKD: one training for each
             configs="${config}" set="${audio_set}" epochs="${total_epochs}" depends="${teacher_files}" args="${teacher_args}"
             module=espnet_tutornet.bin.tutornet_train
             case "${method}" in
-                none | rkd*_task) set="${train_set}" depends='' args='' module="$(host_of "${config}").asr_train" ;;
+                none | rkd*_task)
+                    set="${train_set}" depends='' args='' module="$(host_of "${config}").asr_train"
+                    [ "${mask_padding}" != all ] || module=espnet_tutornet.bin.asr_train  # stock ESPnet masks no student
+                    ;;
                 *) configs+=" $(overlay_of "${method#rkd*_}")" ;;
             esac
             case "${method}" in

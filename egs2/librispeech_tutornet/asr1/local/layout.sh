@@ -65,6 +65,7 @@ fi
 teacher_cache="${teacher_cache:-${teacher_run}/outputs}"
 decode_name=$(basename "${inference_config}" .yaml)
 decode_name="${decode_name#decode_}"
+decoded_in="decode_${decode_name}"  # of a run; stage 7 has a place of its own
 train_nj="${nj}"
 [ "${ngpu}" -eq 0 ] || train_nj=1
 gpu_args="--ngpu ${ngpu}"
