@@ -22,6 +22,7 @@ OPTIONS = dict.fromkeys(
     "teacher_config teacher_model teacher_train_config teacher_epochs inference_model "
     "inference_config train_args ngpu teacher_layers hidden_form top_k nj "
     "mask_padding".split(),
+    "",
 )
 OPTIONS.update(conf_dir="own", rkd_config="conf/r.yaml", skd_config="conf/s.yaml")
 

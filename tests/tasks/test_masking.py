@@ -24,7 +24,7 @@ def build(make_args, teacher_files):
 
 
 def error(model):
-    """Encode in a batch and alone: the greatest relative norm, inf for other lengths."""
+    """Encode in a batch and alone: the greatest relative norm; inf: other lengths."""
     generator = torch.Generator().manual_seed(0)
     speech = torch.zeros(3, LENGTHS[0])
     for row, samples in zip(speech, LENGTHS):
