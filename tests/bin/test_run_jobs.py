@@ -288,7 +288,7 @@ def test_an_input_that_a_job_should_have_made_fails_those_that_need_it(bench):
 @pytest.mark.skipif(not torch.backends.cuda.is_built(), reason="PyTorch for CPUs")
 @pytest.mark.parametrize("options, bad", [([], True), (["--gpu"], False)])
 def test_cuda_can_be_used_in_a_gpu_job_and_in_no_other(bench, options, bad):
-    """"Cannot re-initialize CUDA in forked subprocess": torch's own flag for it."""
+    """It failed with: Cannot re-initialize CUDA in forked subprocess."""
     bench.add("a", "train", module="training")
     done = bench.run("--threads", "3", *options)
     assert done.returncode == 0, done.stdout + done.stderr
