@@ -6,7 +6,12 @@ from torch import Tensor
 
 from espnet_tutornet.asr.sequence_terms import InterTerm, SequenceTerm
 from espnet_tutornet.asr.term import Aligned, Term
-from espnet_tutornet.losses import RepresentationLoss, SoftmaxLoss, make_pad_mask
+from espnet_tutornet.losses import (
+    RepresentationLoss,
+    SoftmaxLoss,
+    make_pad_mask,
+    zero_loss,
+)
 from espnet_tutornet.outputs import StudentOutputs
 
 
@@ -141,7 +146,7 @@ class DecoderTerm(Term):
     def forward(self, student: StudentOutputs, teacher: Aligned) -> Tensor:
         """Return the unweighted loss of the term."""
         if student.decoder_logits is None:  # not one transcript in the batch
-            return student.hidden["last"].sum() * 0.0
+            return zero_loss(student.hidden["last"])
         pad_mask = make_pad_mask(student.decoder_lens, student.decoder_logits.size(1))
         log_probs = teacher.said.decoder_log_probs
         return self.loss(student.decoder_logits, log_probs, pad_mask)

@@ -6,7 +6,7 @@ Axes: B utterances, T frames after subsampling, D width, V tokens with blank.
 from espnet_tutornet.losses.criteria import CRITERIA
 from espnet_tutornet.losses.frame_selection import BLANK_POLICIES, FrameSelection
 from espnet_tutornet.losses.frame_weights import FRAME_WEIGHTS, FrameWeights
-from espnet_tutornet.losses.masking import make_pad_mask, utterance_mean
+from espnet_tutornet.losses.masking import make_pad_mask, utterance_mean, zero_loss
 from espnet_tutornet.losses.representation import RepresentationLoss
 from espnet_tutornet.losses.schedules import SCHEDULES, WeightSchedule
 from espnet_tutornet.losses.sequence import SequenceLoss, ctc_log_probs, utterance_ctc
@@ -27,4 +27,5 @@ __all__ = [
     "make_pad_mask",
     "utterance_ctc",
     "utterance_mean",
+    "zero_loss",
 ]

@@ -66,8 +66,10 @@ def entropy_weights(
     hidden: Tensor, log_probs: Tensor, pad_mask: Tensor, blank_id: int
 ) -> Tensor:
     """Weight by certainty: w[b, t] = 1 - H(p[b, t]) / log V."""
-    log_probs = log_probs.float()
-    neg_entropy = frame_dot(log_probs.exp(), log_probs)
+    if log_probs.dtype != torch.float32:  # rounded, they do not add up to one
+        log_probs = torch.log_softmax(log_probs, dim=-1, dtype=torch.float32)
+    finite = log_probs.clamp_min(torch.finfo(torch.float32).min)  # 0 log 0 is 0
+    neg_entropy = frame_dot(log_probs.exp(), finite)
     return (1.0 + neg_entropy / math.log(log_probs.size(-1))).clamp_min(0.0)
 
 
@@ -80,6 +82,10 @@ FRAME_WEIGHTS = {
     "entropy": entropy_weights,
 }
 WITHOUT_POSTERIORS = ("none", "energy")
+# About half a step of a probability in the cache's two bytes (of 32767): an utterance
+# whose weights are all less counts nothing, from the cache as online.
+LEAST_WEIGHT = 2.0**-16
+FAINT = 2.0**-100  # frames over less than this may be infinite
 
 
 class FrameWeights:
@@ -87,7 +93,8 @@ class FrameWeights:
 
     The weights of an utterance are scaled so that ``sum_t w_t`` is its number of valid
     frames; then frames under ``floor`` are lifted to it and the sum is restored. With
-    ``floor=0`` an utterance whose weights are all zero counts nothing.
+    ``floor=0`` an utterance whose weights are all zero counts nothing; those that are
+    read off posteriors are zero where they are under 2^-16 in the whole utterance.
 
     Args:
         name: a key of ``FRAME_WEIGHTS``.
@@ -163,7 +170,11 @@ class FrameWeights:
         weights = self.function(
             teacher_hidden, teacher_log_probs, pad_mask, blank_id, **self.options
         )
-        weights = _mean_one(weights.float().masked_fill(pad_mask, 0.0), pad_mask)
+        weights = weights.float().masked_fill(pad_mask, 0.0)
+        if self.needs_posteriors:
+            faint = weights.amax(dim=1, keepdim=True) < LEAST_WEIGHT  # (B, 1)
+            weights = weights.masked_fill(faint, 0.0)
+        weights = _mean_one(weights, pad_mask)
         if self.floor > 0.0:
             lifted = weights.clamp_min(self.floor).masked_fill(pad_mask, 0.0)
             weights = _mean_one(lifted, pad_mask)
@@ -172,5 +183,7 @@ class FrameWeights:
 
 def _mean_one(weights: Tensor, pad_mask: Tensor) -> Tensor:
     frames = (~pad_mask).sum(dim=1, keepdim=True)  # (B, 1)
-    total = weights.sum(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
-    return weights * (frames / total)
+    faint = weights.sum(dim=1, keepdim=True) < FAINT
+    weights = torch.where(faint, weights / FAINT, weights)  # exact: a power of two
+    total = weights.sum(dim=1, keepdim=True)
+    return weights * (frames / total.masked_fill(total == 0.0, 1.0))

@@ -90,7 +90,9 @@ class RepresentationLoss(nn.Module):
         if self.layer_norm:
             size = (target.size(-1),)
             adapted, target = F.layer_norm(adapted, size), F.layer_norm(target, size)
-        error = (adapted - target).masked_fill(padding, 0.0)
+        # zero on padding, too; zero times an infinite error is NaN
+        unread = (weights == 0.0).unsqueeze(-1)
+        error = (adapted - target).masked_fill(unread, 0.0)
         frame_loss = weights * error.pow(2).mean(dim=-1)  # (B, T, D) -> (B, T)
         frames = (~pad_mask).sum(dim=1, keepdim=True).clamp_min(1)  # (B, 1)
         return utterance_mean(frame_loss / frames, pad_mask)

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from espnet_tutornet.asr.distiller import Distiller, term_needs
-from espnet_tutornet.asr.terms import needs_tokens
+from espnet_tutornet.asr.terms import DecoderTerm, needs_tokens
 from espnet_tutornet.losses import SoftmaxLoss
+from espnet_tutornet.outputs import StudentOutputs
 from espnet_tutornet.teacher.ensemble import TeacherEnsemble
 from espnet_tutornet.teacher.online import OnlineTeacher
 
@@ -81,6 +82,16 @@ def test_an_utterance_without_transcript_counts_as_zero(distil, batch):
     loss, stats, _ = student(**without_text(batch, 0, 1))
     assert stats["loss_decoder"] == 0.0
     loss.backward()
+
+
+@pytest.mark.parametrize("value", [6e4, float("inf"), float("nan")])
+def test_a_batch_without_transcripts_is_zero_whatever_its_padding_holds(value):
+    """In half precision the sum over a batch was infinite, and times zero NaN."""
+    hidden = torch.full((2, 9, 4), value, dtype=torch.float16, requires_grad=True)
+    student = StudentOutputs(torch.tensor([9, 3]), {"last": hidden}, None, 640.0)
+    loss = DecoderTerm()(student, None)
+    loss.backward()
+    assert loss == 0.0 and not hidden.grad.any()
 
 
 def test_hybrid_teaches_ctc_and_decoder_of_a_hybrid_and_ctc_alone(distil, batch):

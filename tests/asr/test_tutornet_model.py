@@ -341,6 +341,19 @@ def test_without_any_transcript_only_the_teacher_teaches(distil, batch):
     assert all(p.grad.isfinite().all() for p in student.encoder.parameters())
 
 
+@pytest.mark.parametrize("value", [6e4, float("inf"), float("nan")])
+def test_without_any_transcript_padding_may_hold_anything(distil, value):
+    """In half precision the sum over a batch was infinite, and times zero NaN."""
+    student = distil({"rkd": {}}, encoder="conformer")
+    size = student.encoder.output_size()
+    hidden = torch.full((2, 9, size), value, dtype=torch.float16, requires_grad=True)
+    text, none = torch.full((2, 1), -1), torch.zeros(2, dtype=torch.long)
+    loss = student._calc_ctc_loss(hidden, torch.tensor([9, 3]), text, none)[0]
+    loss.backward()
+    assert loss == 0.0 and not hidden.grad.any()
+    assert all(p.grad is not None for p in student.ctc.parameters())
+
+
 def test_a_stock_model_does_not_leave_out_utterances(build_student, build_asr, batch):
     """Without a teacher an empty transcript is a target like any other."""
     student, stock = build_student(3).eval(), build_asr(3)

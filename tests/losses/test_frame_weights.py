@@ -106,6 +106,78 @@ def test_all_zero_weights_stay_zero_and_a_floor_makes_them_uniform():
     assert lifted.tolist() == [[1.0, 1.0, 1.0, 0.0]]
 
 
+NOTHING = {"nonblank": (0.0, -200.0), "peak": (0.0, -200.0), "mask": (-0.1, -3.0)}
+DTYPES = [torch.float32, torch.float16, torch.bfloat16]
+
+
+def batch_with_silence(name, dtype, garbage=float("nan")):
+    """Return a batch whose second utterance has no weight in any of its 9 frames."""
+    torch.manual_seed(0)
+    hidden, log_probs = torch.randn(3, 10, 4), torch.randn(3, 10, 5).log_softmax(-1)
+    if name == "energy":
+        hidden[1] = 0.0
+    elif name == "entropy":
+        log_probs[1] = -math.log(5)
+    else:
+        blank, other = NOTHING[name]
+        log_probs[1], log_probs[1, :, 0] = other, blank
+    mask = make_pad_mask(torch.tensor([10, 9, 4]), 10)
+    padding = mask.unsqueeze(-1)
+    said = [x.to(dtype).masked_fill(padding, garbage) for x in (hidden, log_probs)]
+    return (*said, mask)
+
+
+@pytest.mark.parametrize("garbage", [float("nan"), float("inf")])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", sorted(set(BY_HAND) - {"none"}))
+def test_an_utterance_without_any_weight_counts_nothing(name, dtype, garbage):
+    hidden, log_probs, mask = batch_with_silence(name, dtype, garbage)
+    got = FrameWeights(name)(hidden, log_probs, mask, 0)
+    assert got.dtype == torch.float32
+    assert not got[1].any() and got.isfinite().all()
+    rest = [x[::2] for x in (hidden, log_probs, mask)]
+    assert torch.equal(got[::2], FrameWeights(name)(*rest, 0))
+    torch.testing.assert_close(got[::2].sum(dim=1), torch.tensor([10.0, 4.0]))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", sorted(set(BY_HAND) - {"none"}))
+def test_a_floor_makes_an_utterance_without_any_weight_uniform(name, dtype):
+    hidden, log_probs, mask = batch_with_silence(name, dtype)
+    got = FrameWeights(name, floor=0.25)(hidden, log_probs, mask, 0)
+    assert got[1].tolist() == [1.0] * 9 + [0.0]
+    rest = [x[::2] for x in (hidden, log_probs, mask)]
+    assert torch.equal(got[::2], FrameWeights(name, floor=0.25)(*rest, 0))
+
+
+@pytest.mark.parametrize("least", [1e-19, 3e-20, 1e-20])  # squared: about the least
+@pytest.mark.parametrize("floor", [0.0, 0.25])
+def test_energies_too_faint_to_divide_by_weigh_as_if_they_were_louder(least, floor):
+    torch.manual_seed(0)
+    hidden, mask = torch.rand(2, 9, 4) + 0.5, make_pad_mask(torch.tensor([9, 5]), 9)
+    weights = FrameWeights("energy", floor=floor)
+    expected = weights(hidden, None, mask, 0)
+    hidden[1] *= least
+    got = weights(hidden, None, mask, 0)
+    assert torch.equal(got[0], expected[0])
+    torch.testing.assert_close(got[1], expected[1], rtol=1e-3, atol=0.0)
+
+
+@pytest.mark.parametrize("name", ["nonblank", "peak"])
+@pytest.mark.parametrize("least, counts", [(1.6e-5, True), (1.4e-5, False)])
+def test_probabilities_that_a_cache_rounds_to_nothing_are_nothing(name, least, counts):
+    log_probs = torch.tensor([1 - least, least]).log().repeat(1, 9, 1)
+    mask = torch.zeros(1, 9, dtype=torch.bool)
+    got = FrameWeights(name)(torch.zeros(1, 9, 1), log_probs, mask, 0)
+    torch.testing.assert_close(got, torch.full((1, 9), float(counts)))
+
+
+def test_entropy_of_a_certain_teacher_is_finite():
+    log_probs = torch.tensor([[[1.0, 0.0], [0.5, 0.5]]]).log()  # 0 log 0
+    got = FrameWeights("entropy")(HIDDEN, log_probs, VALID, 0)
+    torch.testing.assert_close(got, torch.tensor([[2.0, 0.0]]))
+
+
 def test_floor_lifts_small_weights_and_restores_the_sum():
     # nonblank gives (0.25, 1.75); lifted to (0.5, 1.75), times 2 / 2.25
     got = FrameWeights("nonblank", floor=0.5)(HIDDEN, PROBS.log(), VALID, 0)

@@ -1,6 +1,12 @@
+import pytest
 import torch
 
-from espnet_tutornet.losses.masking import frame_dot, make_pad_mask, utterance_mean
+from espnet_tutornet.losses.masking import (
+    frame_dot,
+    make_pad_mask,
+    utterance_mean,
+    zero_loss,
+)
 
 NAN, INF = float("nan"), float("inf")
 
@@ -41,3 +47,15 @@ def test_frame_dot_stays_in_float32_under_autocast():
         under = frame_dot(a, b)
     assert under.dtype == torch.float32
     assert torch.equal(under, frame_dot(a, b))
+
+
+@pytest.mark.parametrize("value", [1.0, 6e4, NAN, INF])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_zero_loss_is_zero_with_a_gradient_of_zero_whatever_it_is_given(value, dtype):
+    """The sum of many values times zero was NaN: in half precision it is infinite."""
+    shapes = [(2, 3), (), (0,)]
+    given = [torch.full(x, value, dtype=dtype, requires_grad=True) for x in shapes]
+    loss = zero_loss(*given)
+    loss.backward()
+    assert loss.item() == 0.0 and loss.dim() == 0
+    assert all(torch.equal(x.grad, torch.zeros_like(x)) for x in given)

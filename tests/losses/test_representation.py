@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -135,6 +137,52 @@ def test_all_padding_is_zero_and_differentiable(adapter):
     assert value.item() == 0.0
     assert not any(grad.any() for grad in grads)
     assert not student_grad.any()
+
+
+WITHOUT_WEIGHT = {  # hidden states, blank, others: of every frame
+    "nonblank": (1.0, 0.0, -200.0),
+    "peak": (1.0, 0.0, -200.0),
+    "mask": (1.0, -0.1, -3.0),
+    "energy": (0.0, -1.0, -1.0),
+    "entropy": (1.0, -math.log(7), -math.log(7)),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("layer_norm", [False, True])
+@pytest.mark.parametrize("frame_weights", sorted(WITHOUT_WEIGHT))
+def test_loss_and_gradients_without_the_utterance_that_has_no_weight(
+    frame_weights, layer_norm, dtype
+):
+    """RKD's loss was NaN where a teacher says nothing in four frames or more."""
+    student, teacher, log_probs, _ = random_batch(frames=9)
+    hidden, blank, other = WITHOUT_WEIGHT[frame_weights]
+    teacher[1] *= hidden
+    log_probs[1], log_probs[1, :, 0] = other, blank
+    mask = make_pad_mask(torch.tensor([9, 8]), 9)
+    batch = [x.to(dtype) for x in (teacher, log_probs)]
+    loss = RepresentationLoss(4, 6, "linear", frame_weights, layer_norm=layer_norm)
+    value, grads, student_grad = loss_and_grads(loss, student, *batch, mask)
+    alone = [x[:1] for x in (student, *batch, mask)]
+    expected, expected_grads, expected_student = loss_and_grads(loss, *alone)
+    torch.testing.assert_close(value, expected / 2)
+    torch.testing.assert_close(grads, [grad / 2 for grad in expected_grads])
+    torch.testing.assert_close(student_grad[:1], expected_student / 2)
+    assert not student_grad[1].any() and value > 0.0
+
+
+@pytest.mark.parametrize("layer_norm", [False, True])
+@pytest.mark.parametrize("garbage", [float("nan"), float("inf"), 1e30])
+def test_a_frame_without_weight_is_not_read(garbage, layer_norm):
+    student, teacher, _, mask = random_batch()
+    log_probs = torch.tensor([0.9, 0.1]).log().repeat(2, 5, 1)
+    log_probs[:, 1] = torch.tensor([0.1, 0.9]).log()
+    conf = {"dilation": 0}
+    loss = RepresentationLoss(4, 6, "linear", "mask", conf, layer_norm)
+    expected = loss_and_grads(loss, student, teacher, log_probs, mask)
+    teacher[:, 2:] = garbage
+    got = loss_and_grads(loss, student, teacher, log_probs, mask)
+    torch.testing.assert_close(got, expected)
 
 
 def test_no_gradient_reaches_the_teacher():

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from espnet_tutornet.losses import RepresentationLoss, make_pad_mask
 from espnet_tutornet.outputs import TeacherOutputs
 from espnet_tutornet.teacher.cached import CachedTeacher
 from espnet_tutornet.teacher.manifest import Manifest
@@ -101,3 +102,37 @@ def test_a_substitute_is_asked_about_the_absent_alone(stream, frames):
     assert (outputs.hidden["last"][1, :frames] == 7.0).all()
     assert (outputs.log_probs[1, :frames] == -1.0).all()
     assert outputs.hidden["last"].size(1) == max(4, frames)
+
+
+SILENT = {  # posteriors of every frame; hidden states of 0 or 1
+    "nonblank": ([1 - 1e-5, 5e-6, 5e-6], 1.0),
+    "peak": ([1 - 1e-5, 5e-6, 5e-6], 1.0),
+    "mask": ([0.6, 0.2, 0.2], 1.0),
+    "energy": ([0.2, 0.4, 0.4], 0.0),
+    "entropy": ([1 / 3, 1 / 3, 1 / 3], 1.0),
+}
+
+
+@pytest.mark.parametrize("top_k", [2, 3])
+@pytest.mark.parametrize("frame_weights", sorted(SILENT))
+def test_an_utterance_without_any_weight_counts_nothing(frame_weights, top_k):
+    """In two bytes blank has a probability of one from 0.999985 on."""
+    torch.manual_seed(0)
+    plan = replace(PLAN, top_k=top_k)
+    probs, hidden = torch.randn(2, 9, 3).softmax(-1), torch.randn(2, 9, 5)
+    probs[1] = torch.tensor(SILENT[frame_weights][0])
+    hidden[1] *= SILENT[frame_weights][1]
+    form = plan.forms({})["posteriors"]
+    kept = torch.stack([torch.as_tensor(form.encode(x.log())) for x in probs])
+    lens = torch.tensor([9, 8])
+    matrix = torch.cat([hidden, kept], dim=-1)
+    matrix[1, 8:] = 0.0
+    said = CachedTeacher(plan, {})({"teacher": matrix, "teacher_lengths": lens})
+    loss = RepresentationLoss(4, 3, frame_weights=frame_weights)
+    student = torch.randn(2, 9, 4, requires_grad=True)
+    batch = (student, said.hidden["last"], said.log_probs, make_pad_mask(lens, 9))
+    value = loss(*batch)
+    torch.testing.assert_close(value, loss(*[x[:1] for x in batch]) / 2)
+    value.backward()
+    assert value > 0.0 and student.grad[0].any() and not student.grad[1].any()
+    assert all(p.grad.isfinite().all() for p in loss.parameters())

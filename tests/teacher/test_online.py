@@ -1,6 +1,9 @@
+from contextlib import nullcontext
+
 import pytest
 import torch
 
+from espnet_tutornet.losses import RepresentationLoss, make_pad_mask
 from espnet_tutornet.teacher.online import OnlineTeacher
 
 
@@ -74,3 +77,37 @@ def test_posteriors_of_a_teacher_without_ctc_are_refused(build_asr):
     with pytest.raises(ValueError, match="no CTC branch.*frame_weights: none"):
         OnlineTeacher(model)
     assert OnlineTeacher(model, use_posteriors=False).sizes == {"last": 8}
+
+
+def silence(model, frame_weights):
+    """Let no frame of any utterance have a weight."""
+    torch.nn.init.zeros_(model.ctc.ctc_lo.weight)
+    torch.nn.init.zeros_(model.ctc.ctc_lo.bias)
+    if frame_weights == "energy":
+        torch.nn.init.zeros_(model.encoder.after_norm.weight)
+        torch.nn.init.zeros_(model.encoder.after_norm.bias)
+    elif frame_weights != "entropy":
+        model.ctc.ctc_lo.bias[model.blank_id] = 50.0  # of 7 tokens: all but certain
+
+
+@pytest.mark.parametrize("dtype", [None, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    "frame_weights", ["nonblank", "peak", "mask", "energy", "entropy"]
+)
+def test_a_teacher_that_says_nothing_teaches_nothing(
+    build_asr, batch, frame_weights, dtype
+):
+    model = build_asr(1).requires_grad_(False)
+    silence(model, frame_weights)
+    teacher = OnlineTeacher(model)
+    loss = RepresentationLoss(4, 8, frame_weights=frame_weights)
+    under = torch.autocast("cpu", dtype=dtype) if dtype else nullcontext()
+    with under:
+        said = listen(teacher, batch)
+        frames = said.hidden["last"].size(1)
+        student = torch.randn(2, frames, 4, requires_grad=True)
+        mask = make_pad_mask(said.lens, frames)
+        value = loss(student, said.hidden["last"], said.log_probs, mask)
+    value.backward()
+    assert frames > 4 and value == 0.0 and not student.grad.any()
+    assert not any(p.grad.any() for p in loss.parameters())
