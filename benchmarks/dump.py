@@ -1,16 +1,20 @@
 """Throughput of keeping a teacher's outputs, against the bare teacher.
 
     python benchmarks/dump.py [--size small|medium|large] [--rounds 3]
+        [--data_dir dump/train_clean] [--unpadded]
 
-(time of the teacher's forward passes over a corpus of noise) / (time of the same
-passes with encoding, compression and writing). The same batches, alternating; audio is
-read in both.
+(time of the teacher's forward passes over a corpus in padded batches, as ESPnet runs
+them) / (time of stage 8 over the same corpus: passes in which no utterance hears
+padding, encoding, compression, writing). Alternating; audio is read in both. The corpus
+is noise, or the utterances of a data directory. With --unpadded the teacher is asked
+as one that cannot be masked: utterances of one length together.
 """
 
 import argparse
 import statistics
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +24,8 @@ import yaml
 from espnet2.tasks.asr import ASRTask
 from step_cost import SIZES, build
 
+from espnet_tutornet.layers.independence import UNPADDED
+from espnet_tutornet.recipe.data_dir import read_two_columns
 from espnet_tutornet.teacher.cache import write_shard
 from espnet_tutornet.teacher.forms import learn_codebooks
 from espnet_tutornet.teacher.listen import Listener, Source, plan_batches
@@ -42,6 +48,14 @@ def make_corpus(directory: Path) -> dict:
     return lengths
 
 
+def read_corpus(data_dir: Path, directory: Path) -> dict:
+    """Take the utterances of a data directory; return the lengths in samples."""
+    wav_scp = (data_dir / "wav.scp").read_text(encoding="utf-8")
+    (directory / "wav.scp").write_text(wav_scp, encoding="utf-8")
+    lengths = read_two_columns(data_dir / "utt2num_samples")
+    return {utt_id: int(samples) for utt_id, samples in lengths.items()}
+
+
 def make_teacher(directory: Path, size: dict) -> Source:
     """Save a random teacher as ESPnet would."""
     network = {k: size[k] for k in ("blocks", "width", "vocabulary")}
@@ -58,12 +72,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", choices=sorted(SIZES), default="small")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--data_dir", type=Path, help="Instead of noise")
+    parser.add_argument("--unpadded", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         directory = Path(temporary)
-        lengths = make_corpus(directory)
+        if options.data_dir:
+            lengths = read_corpus(options.data_dir, directory)
+        else:
+            lengths = make_corpus(directory)
         source = make_teacher(directory, SIZES[options.size])
-        listener = Listener(source)
+        listener, bare = Listener(source), Listener(replace(source, masked=False))
+        if options.unpadded:
+            listener.teacher.padding = UNPADDED
         ids = sorted(lengths, key=lambda i: -lengths[i])
         limit = int(source.batch_frames * listener.teacher.frame_shift)
         batches = list(plan_batches(ids, lengths, limit))
@@ -74,7 +95,7 @@ def main() -> None:
         for _ in range(options.rounds):
             start = time.perf_counter()
             for batch in batches:
-                listener.listen(batch)
+                bare.listen(batch)
             seconds["forward"].append(time.perf_counter() - start)
             start = time.perf_counter()
             write_shard(directory, "00000", forms, listener.outputs(ids, lengths))

@@ -5,7 +5,8 @@
 1. (step with RKD + SKD, teacher online) / (stock student step + teacher forward)
 2. (step with RKD + SKD, teacher from its cache) / (stock student step)
 3. (loss functions, forward and backward) / (stock student step)
-4. extra memory of each loss function, in units of one (B, T, V) float32 tensor
+4. (step of a student whose padding is masked) / (stock student step)
+5. extra memory of each loss function, in units of one (B, T, V) float32 tensor
 
 The cached step unpacks product-quantised hidden states and the eight likeliest tokens
 of each frame; reading them from disk is the loader's work, beside the step.
@@ -28,6 +29,7 @@ from espnet2.tasks.asr import ASRTask
 from memory import PeakMemory
 
 from espnet_tutornet.asr.distiller import Distiller
+from espnet_tutornet.layers.padding import mask_padding
 from espnet_tutornet.layers.probe import probe_model
 from espnet_tutornet.losses import RepresentationLoss, SoftmaxLoss
 from espnet_tutornet.outputs import TeacherOutputs
@@ -180,6 +182,8 @@ def main() -> None:
     student.set_distillation(distiller, tutor)
     pupil, _ = build(TutorNetTask, **network)
     pupil.set_distillation(copy.deepcopy(distiller), cached_teacher(tutor))
+    masked, _ = build(ASRTask, **network)
+    hooked = mask_padding(masked.encoder)
     batch = make_batch(size["batch"], size["seconds"], size["vocabulary"])
     outputs = tutor(batch)
     brought = {**batch, **cached_stream(pupil.teacher, outputs)}
@@ -202,6 +206,7 @@ def main() -> None:
             "RKD + SKD step": lambda: train_step(student, batch),
             "RKD + SKD step, cached": lambda: train_step(pupil, brought),
             "loss functions": losses,
+            "masked student step": lambda: train_step(masked, batch),
         },
         options.rounds,
     )
@@ -218,6 +223,8 @@ def main() -> None:
     print(f"RKD + SKD step, online / cached:    {online:.3f}")
     share = median["loss functions"] / median["stock student step"]
     print(f"loss functions / stock step:        {share:.3f}")
+    ratio = median["masked student step"] / median["stock student step"]
+    print(f"masked student step / stock step:   {ratio:.3f} ({hooked} layers masked)")
     for criterion in ("l2", "kl"):
         extra = extra_temporaries(criterion)
         print(
