@@ -82,8 +82,14 @@ def test_a_cache_that_is_of_another_teacher_than_was_measured_is_refused(dump, c
             dump()
         error = capsys.readouterr().err
         assert re.search("of the posteriors kept.*, 0.00 % of the teacher alone", error)
-        assert "they differ by more than" in error and "--mask_padding" in error
+        assert "they differ by more than" in error and "--top_k" in error
         assert not (dump.cache / "manifest.json").exists()
+
+
+def test_who_wants_padding_to_be_heard_is_told_the_rates_alone(dump):
+    right = "".join(f"u{index:02d} AB CD\n" for index in range(12))
+    dump.text.write_text(right)
+    assert "0.00 % of the teacher alone; not judged" in dump("--stock_padding")
 
 
 def test_few_words_may_be_apart(dump):
