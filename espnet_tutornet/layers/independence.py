@@ -102,10 +102,11 @@ def find_padding_rule(model: nn.Module, layers: Sequence[str], shift: float) -> 
         problem = _differ(encode_in_batch(model, layers, speech, equal), alone)
     if problem is None:
         return UNPADDED
+    kind = type(model.encoder).__name__
     training = [name for name, m in model.named_modules() if name and m.training]
     raise ValueError(
-        "what the network says of an utterance depends on the others of its batch, "
-        f"also where none is padded: {problem}. Expected outputs of the utterance "
+        f"what {kind} says of an utterance depends on the others of its batch, also "
+        f"where none is padded: {problem}. Expected outputs of the utterance "
         f"alone. Modules in training mode: {', '.join(training[:5]) or 'none'}. "
         "Batch normalisation or dropout may be active in evaluation: bring another "
         "teacher."

@@ -9,7 +9,6 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 from distributed import as_completed
 from tqdm import tqdm
 
-from espnet_tutornet.layers.independence import MASKED, UNPADDED
 from espnet_tutornet.teacher.cache import (
     CODEBOOKS,
     SHARDS,
@@ -30,13 +29,8 @@ from espnet_tutornet.teacher.listen import (
 )
 from espnet_tutornet.teacher.loading import check_sampling_rates
 from espnet_tutornet.teacher.manifest import FILE, Manifest, Shard
-from espnet_tutornet.teacher.online import STOCK
+from espnet_tutornet.teacher.online import PADDING
 
-PADDING = {  # what is said of how the teacher is asked
-    MASKED: "no utterance hears the padding of its batch",
-    UNPADDED: "the teacher hears padding: utterances of one length are asked together",
-    STOCK: "utterances hear the padding of their batches, as ESPnet has it",
-}
 PER_UTTERANCE = 60  # bytes of headers and index lines an utterance and stream
 
 

@@ -1,5 +1,6 @@
 """A frozen ESPnet model that is asked at every step."""
 
+import logging
 from pathlib import Path
 from typing import Iterable, Mapping, Optional, Union
 
@@ -8,6 +9,7 @@ from espnet2.asr.espnet_model import ESPnetASRModel, add_sos_eos
 from torch import Tensor
 
 from espnet_tutornet.layers.independence import (
+    MASKED,
     UNPADDED,
     encode_in_batch,
     encode_without_padding,
@@ -19,6 +21,11 @@ from espnet_tutornet.outputs import TeacherOutputs
 from espnet_tutornet.teacher.loading import load_model, sampling_rate
 
 STOCK = "stock"  # in padded batches, as ESPnet does it
+PADDING = {  # what the log says of how a teacher is asked
+    MASKED: "no utterance hears the padding of its batch",
+    UNPADDED: "the teacher hears padding: utterances of one length are asked together",
+    STOCK: "utterances hear the padding of their batches, as ESPnet has it",
+}
 
 
 class OnlineTeacher:
@@ -84,6 +91,7 @@ class OnlineTeacher:
         loaded, args = load_model(config, model)
         teacher = cls(loaded, **kwargs)
         teacher.fs = sampling_rate(args)
+        logging.info("%s: %s", model, PADDING[teacher.padding])
         return teacher
 
     @torch.no_grad()
