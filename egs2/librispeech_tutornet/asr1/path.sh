@@ -8,6 +8,7 @@ export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 
 venv=tools/venv
+given_python="${python}"
 if [ -z "${python}" ]; then
     if [ -x "${venv}/bin/python" ]; then
         python="${venv}/bin/python"
@@ -15,3 +16,4 @@ if [ -z "${python}" ]; then
         python=python3
     fi
 fi
+. local/find_python.sh

@@ -10,7 +10,7 @@ SECONDS=0
 stage=0             # First stage to run.
 stop_stage=100      # Last stage to run.
 skip_stages=        # Stages to skip, for example "2 13".
-python=             # Python to use; empty: tools/venv, else python3.
+python=             # Python to use; empty: tools/venv, which stage 0 makes unless python3 has the package.
 nj=2                # Processes side by side (CPU).
 ngpu=0              # GPUs a training, of each machine; 0 is CPU.
 num_nodes=1         # Machines a training, under slurm: see cmd.sh.
@@ -96,8 +96,9 @@ log "$0 --stage ${stage} --stop_stage ${stop_stage}: ${corpus_dir}, teacher ${te
 
 if ! "${python}" -c 'import espnet_tutornet' 2>/dev/null; then
     runs_stage 0 || die "${python} cannot import espnet_tutornet. Run stage 0, or pip install it."
-    log "Stage 0: Environment: install espnet_tutornet with ${python} into ${venv} (minutes, some GB)"
-    "${python}" -m venv "${venv}"
+    choose_python
+    log "Stage 0: Environment: install espnet_tutornet and ESPnet ${espnet_release} with ${python} into ${venv} (minutes, some GB)"
+    "${python}" -m venv --clear "${venv}"
     "${venv}/bin/python" -m pip install --quiet "../../..[mini]"
     python="${venv}/bin/python"
 fi
