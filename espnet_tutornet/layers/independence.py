@@ -86,7 +86,8 @@ def find_padding_rule(model: nn.Module, layers: Sequence[str], shift: float) -> 
     device = next(model.parameters()).device
     speech = _noise(lengths).to(device)
     lengths = lengths.to(device)
-    with torch.random.fork_rng(devices=[]):  # some networks draw random numbers
+    exact = torch.autocast(device.type, enabled=False)  # half precision differs anyway
+    with exact, torch.random.fork_rng(devices=[]):  # some networks draw random numbers
         alone = [
             encode_in_batch(model, layers, speech[i : i + 1, :n], lengths[i : i + 1])
             for i, n in enumerate(lengths.tolist())

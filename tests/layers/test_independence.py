@@ -62,7 +62,8 @@ def test_one_that_hears_padding_is_asked_by_length():
 @pytest.mark.parametrize("mix", [AlwaysTrains(4), AlwaysDrops()])
 def test_one_that_depends_on_its_batch_or_on_chance_is_refused(mix):
     with pytest.raises(
-        ValueError, match="what .* says .*depends on the others of its batch.*training mode: enc.*mix"
+        ValueError,
+        match="what Module says .* the others of its batch.*mode: enc.*mix",
     ):
         find_padding_rule(build(mix), ["last"], 100.0)
 

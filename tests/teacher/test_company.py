@@ -97,7 +97,8 @@ def alone(row):
 def test_an_ensemble_hears_each_alone_too(build_asr):
     members = {
         name: OnlineTeacher(shake(build_asr(seed, name)))
-        for seed, name in enumerate(("conformer", "contextual_conformer"))
+        # the second has fewer frames than the first
+        for seed, name in enumerate(("rnn", "contextual_conformer"))
     }
     assert errors(TeacherEnsemble(members), make_batch(silence=2_048)) < 1e-4
 
