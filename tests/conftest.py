@@ -244,6 +244,48 @@ def wav_data(tmp_path_factory):
     return directory
 
 
+@pytest.fixture(scope="session")
+def training_words(make_args, tokens, tmp_path_factory):
+    """Return training_words(out, data): of a training of batches of one utterance."""
+    root = tmp_path_factory.mktemp("training")
+    args = vars(make_args("rnn"))
+    keys = ("encoder", "encoder_conf", "frontend_conf", "model_conf")
+    conf = {key: args[key] for key in keys}
+    conf.update(batch_type="sorted", batch_size=1, max_epoch=3, num_workers=0)
+    conf.update(use_tensorboard=False, use_matplotlib=False, num_att_plot=0)
+    conf.update(optim_conf={"lr": 0.001})
+    (root / "train.yaml").write_text(yaml.safe_dump(conf))
+    (root / "tokens.txt").write_text("\n".join(tokens) + "\n")
+
+    def make(out, data):
+        words = ["--config", root / "train.yaml", "--output_dir", out, "--ngpu", 0]
+        words += ["--token_type", "word", "--token_list", root / "tokens.txt"]
+        words += ["--resume", "true"]
+        for mode in ("train", "valid"):
+            kind = f"--{mode}_data_path_and_name_and_type"
+            words += [kind, f"{data}/wav.scp,speech,sound"]
+            words += [kind, f"{data}/text,text,text"]
+            words += [f"--{mode}_shape_file", data / "speech_shape"]
+        return list(map(str, words))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def nan_data(wav_data, tmp_path_factory):
+    """Return a copy of wav_data where one sample of u0 is NaN."""
+    directory = tmp_path_factory.mktemp("nan")
+    for name in ("text", "speech_shape"):
+        (directory / name).write_text((wav_data / name).read_text())
+    samples, fs = soundfile.read(wav_data / "u0.wav")
+    samples[7] = np.nan
+    soundfile.write(directory / "u0.wav", samples, fs, subtype="FLOAT")
+    scp = (wav_data / "wav.scp").read_text().splitlines()
+    scp[0] = f"u0 {directory}/u0.wav"
+    (directory / "wav.scp").write_text("\n".join(scp) + "\n")
+    return directory
+
+
 def pytest_generate_tests(metafunc):
     for name in ("encoder_name", "teacher_name", "student_name"):
         if name in metafunc.fixturenames:

@@ -143,6 +143,13 @@ def _child(job: Job, threads: int, parent: int) -> None:
     sys.argv = [job.module, *job.args]
     start = time.time()
     module.main(list(job.args))
+    if job.module.endswith("_train"):
+        finished = importlib.import_module("espnet_tutornet.tasks.finished")
+        try:
+            finished.check_job(module.get_parser().parse_args(list(job.args)))
+        except (ValueError, RuntimeError, OSError) as error:
+            job.forget()
+            sys.exit(f"{job.module}: error: {error}")
     print(f"# ended, {time.time() - start:.1f} s")
 
 

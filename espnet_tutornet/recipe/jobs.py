@@ -74,6 +74,11 @@ class Job:
         with atomic_write(begun) as f:
             print(stamp, file=f)
 
+    def forget(self) -> None:
+        """Have the next attempt start from the beginning."""
+        self.done.unlink(missing_ok=True)  # by another machine of the same training
+        self.done.with_suffix(".begun").unlink(missing_ok=True)
+
 
 def read_jobs(path: Path) -> List[Job]:
     """Read a jobs file.

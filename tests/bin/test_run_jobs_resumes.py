@@ -10,7 +10,7 @@ def begin(tmp_path):
     """Return begin(argument): start the job of that command; is the checkpoint kept?"""
     checkpoint = tmp_path / "checkpoint.pth"
 
-    def run(argument, seed="1"):
+    def run(argument, seed="1", forgotten=False):
         (tmp_path / "conf.yaml").write_text(f"seed: {seed}\n")
         jobs = tmp_path / "jobs"
         jobs.write_text(
@@ -19,6 +19,8 @@ def begin(tmp_path):
         )
         (job,) = read_jobs(jobs)
         checkpoint.touch()
+        if forgotten:
+            job.forget()
         job.begin(job.stamp())
         return checkpoint.exists()
 
@@ -45,6 +47,13 @@ def test_going_back_does_not_take_up_what_came_between(begin):
 
 def test_a_checkpoint_of_unknown_origin_is_not_taken_up(begin):
     assert not begin("a")
+
+
+def test_a_job_that_is_forgotten_starts_afresh(begin, tmp_path):
+    begin("a")
+    (tmp_path / ".train.done").touch()
+    assert not begin("a", forgotten=True)
+    assert begin("a")
 
 
 def test_a_job_that_begins_is_not_done(begin, tmp_path):
