@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from espnet_tutornet.recipe.data_dir import Utterance
 from espnet_tutornet.recipe.files import atomic_write
+from espnet_tutornet.recipe.samples import describe_not_finite
 
 
 def derive_utterance(
@@ -34,7 +35,7 @@ def derive_utterance(
         The copy, with the text of the original.
 
     Raises:
-        ValueError: the audio cannot be read.
+        ValueError: the audio cannot be read, or has samples that are NaN or infinite.
     """
     utt_id = f"{prefix}{utt.utt_id}"
     path = Path(audio_dir) / f"{utt_id}.flac"
@@ -43,6 +44,9 @@ def derive_utterance(
             samples, fs = soundfile.read(utt.wav, dtype="float32")
         except soundfile.SoundFileError as error:
             raise ValueError(f"{utt.wav}: cannot be read ({error}).") from error
+        found = describe_not_finite(samples, fs)
+        if found:
+            raise ValueError(f"{utt.wav}: {found}. Convert the original again.")
         encoded = io.BytesIO()
         soundfile.write(encoded, change(samples), fs, format="FLAC", subtype="PCM_16")
         with atomic_write(path, "wb") as f:

@@ -9,6 +9,7 @@ import soundfile
 from tqdm import tqdm
 
 from espnet_tutornet.recipe.data_dir import Utterance, raise_problems, read_two_columns
+from espnet_tutornet.recipe.samples import FLOATING, describe_not_finite
 
 AUDIO_SUFFIXES = (".flac", ".ogg", ".wav")
 THREADS = 8  # reading headers waits for the disk, not for the processor
@@ -50,7 +51,8 @@ def read_split(
     Raises:
         FileNotFoundError: there is no such corpus or split.
         ValueError: transcripts and audio disagree, a file cannot be read, is not
-            mono, or has another sampling rate. Names up to five of them.
+            mono, has another sampling rate, or samples that are NaN or infinite. Names
+            up to five of them.
 
     Example:
         >>> utterances, fs = read_split("/corpora/LibriSpeech", "train-clean-100")
@@ -143,6 +145,12 @@ def _read_header(path: Path) -> Union[Tuple[int, int], str]:
                 return f"{path}: holds no samples. Fetch it again"
             # A FLAC file cut short has a sound header, but its end is not there.
             f.seek(f.frames - 1)
+            if f.subtype in FLOATING:
+                f.seek(0)
+                found = describe_not_finite(f.read(dtype="float32"), f.samplerate)
+                if found:
+                    advice = "Convert the original again, or remove the file"
+                    return f"{path}: {found}. {advice}"
             return f.frames, f.samplerate
     except (soundfile.SoundFileError, OSError) as error:
         return f"{path}: cannot be read ({error}). Fetch it again"

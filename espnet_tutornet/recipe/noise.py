@@ -11,12 +11,14 @@ import numpy as np
 from espnet_tutornet.recipe.data_dir import Utterance
 from espnet_tutornet.recipe.derive import derive_all, derive_utterance
 
+MOST_DB = 100  # 16 bits hold 96; 10 ** 400 or its inverse is no float64
+
 
 def parse_range(noise_db: str) -> Tuple[float, float]:
     """Read the signal-to-noise ratios ``"<least> <most>"``, in dB.
 
     Raises:
-        ValueError: these are not two finite numbers in order.
+        ValueError: these are not two numbers in order, of 100 dB at most.
 
     Example:
         >>> parse_range("0 10")
@@ -26,10 +28,10 @@ def parse_range(noise_db: str) -> Tuple[float, float]:
         low, high = map(float, noise_db.split())
     except ValueError:
         low, high = math.nan, math.nan
-    if not -math.inf < low <= high < math.inf:
+    if not -MOST_DB <= low <= high <= MOST_DB:
         raise ValueError(
-            f'noise_db must be two numbers, least first, such as "0 10", got '
-            f"{noise_db!r}."
+            f"noise_db must be two numbers in [-{MOST_DB}, {MOST_DB}], least first, "
+            f'such as "0 10", got {noise_db!r}.'
         )
     return low, high
 

@@ -55,6 +55,19 @@ def test_one_rate_across_splits_and_nothing_is_lost(corpus, capsys):
     assert read_data_dir(data / "train_clean") == before
 
 
+def test_audio_with_a_nan_is_named_and_nothing_is_written(corpus, capsys):
+    """It was taken over, and made the statistics NaN."""
+    chapter = corpus / "dev-clean/1/2"
+    (chapter / "1-2-0000.flac").unlink()
+    samples = np.where(np.arange(8000) == 4000, np.nan, 0.1)
+    soundfile.write(chapter / "1-2-0000.wav", samples, 8000, subtype="FLOAT")
+    with pytest.raises(SystemExit, match="1"):
+        _run(corpus, "--splits", "train-clean", "dev-clean")
+    found = "1 of 8000 samples are NaN or infinite, the first at 4000 (0.5 s)"
+    assert f"{chapter}/1-2-0000.wav: {found}" in capsys.readouterr().err
+    assert not (corpus.parent / "data").exists()
+
+
 def test_unknown_split_is_one_message(corpus, capsys):
     with pytest.raises(SystemExit, match="1"):
         _run(corpus, "--splits", "test")

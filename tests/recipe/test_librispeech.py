@@ -144,3 +144,34 @@ def test_at_most_five_files_are_named(tmp_path, chapter):
     with pytest.raises(ValueError, match="and 3 more$") as error:
         read_split(tmp_path, "train-clean")
     assert str(error.value).count("cannot be read") == 5
+
+
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+def test_samples_that_are_no_numbers_are_named(tmp_path, chapter, subtype, value):
+    """One of them made all statistics NaN, and every loss after them."""
+    samples = np.zeros(1600)
+    samples[[200, 1599]] = value
+    soundfile.write(chapter / "10-2-0001.wav", samples, 8000, subtype=subtype)
+    with pytest.raises(ValueError, match="audio that cannot be used") as error:
+        read_split(tmp_path, "train-clean")
+    assert (
+        "10-2-0001.wav: 2 of 1600 samples are NaN or infinite, the first at 200 "
+        "(0.025 s). Convert the original again, or remove the file"
+    ) in str(error.value)
+
+
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE", "PCM_16"])
+def test_sound_samples_pass_and_those_of_integers_are_not_read(
+    tmp_path, chapter, subtype, monkeypatch
+):
+    soundfile.write(chapter / "10-2-0001.wav", np.ones(1600), 8000, subtype=subtype)
+    read = []
+    monkeypatch.setattr(
+        soundfile.SoundFile,
+        "read",
+        lambda self, *args, **kwargs: read.append(self.name) or np.zeros(3),
+    )
+    assert len(read_split(tmp_path, "train-clean")[0]) == 3
+    floating = [str(chapter / "10-2-0001.wav")] if subtype != "PCM_16" else []
+    assert read == floating

@@ -38,8 +38,21 @@ def test_parse_range_reads_two_numbers():
 
 @pytest.mark.parametrize("text", ["", "5", "10 0", "0 5 10", "a 5", "nan 5", "0 inf"])
 def test_parse_range_refuses(text):
-    with pytest.raises(ValueError, match="noise_db must be two numbers, least first"):
+    with pytest.raises(ValueError, match="noise_db must be two numbers in"):
         parse_range(text)
+
+
+@pytest.mark.parametrize("text", ["-4000 0", "0 4000", "-101 -101"])
+def test_ratios_whose_power_is_no_number_are_refused(text):
+    """10 ** -400 is 0 and the noise was NaN; 10 ** 400 was an OverflowError."""
+    with pytest.raises(ValueError, match=r"in \[-100, 100\], least first"):
+        parse_range(text)
+
+
+@pytest.mark.parametrize("snr_db", [-100.0, 100.0])
+def test_the_last_ratios_give_finite_samples(snr_db):
+    assert parse_range(f"{snr_db} {snr_db}") == (snr_db, snr_db)
+    assert np.isfinite(add_noise(TONE, snr_db, _generator())).all()
 
 
 def test_pink_noise_has_as_much_power_in_each_octave():

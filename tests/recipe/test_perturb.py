@@ -113,6 +113,20 @@ def test_unreadable_audio_is_named_and_others_stay(tmp_path, utterance):
     assert os.listdir(tmp_path / "audio") == ["sp0.9-1-2-0000.flac"]
 
 
+def test_samples_that_are_no_numbers_are_named(tmp_path):
+    """It failed with an AssertionError of soundfile, without a name."""
+    samples = np.zeros(9000)
+    samples[4000:4003] = np.nan
+    soundfile.write(tmp_path / "nan.wav", samples, 8000, subtype="FLOAT")
+    utt = Utterance("a", "a", str(tmp_path / "nan.wav"), 9000, "A")
+    match = (
+        r"nan.wav: 3 of 9000 samples are NaN or infinite, the first at 4000 \(0.5 s\)"
+    )
+    with pytest.raises(ValueError, match=match):
+        perturb_speed([utt], ["0.9"], tmp_path / "audio")
+    assert not (tmp_path / "audio").exists()
+
+
 def test_nj_must_be_positive(tmp_path, utterance):
     with pytest.raises(ValueError, match="nj must be at least 1, got 0"):
         perturb_speed([utterance], ["0.9"], tmp_path, nj=0)
