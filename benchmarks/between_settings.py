@@ -14,9 +14,9 @@ from statistics import mean
 
 from tabulate import tabulate
 
-from espnet_tutornet.recipe.methods import name_method
-from espnet_tutornet.recipe.records import Records, read_records, scored_sets
-from espnet_tutornet.recipe.significance import compare_seeds, correct_p_values
+from espnet_tutornet.compare.records import Records, read_records, scored_sets
+from espnet_tutornet.experiment.methods import name_method
+from espnet_tutornet.scoring.significance import compare_seeds, correct_p_values
 
 
 def runs_of(records: Records, setting: str) -> dict:

@@ -17,8 +17,8 @@ from typing import Iterator, Tuple
 
 import torch
 
-from espnet_tutornet.teacher.cache import CacheReader, finish_cache, write_shard
-from espnet_tutornet.teacher.manifest import Manifest
+from espnet_tutornet.cache.manifest import Manifest
+from espnet_tutornet.cache.store import CacheReader, finish_cache, write_shard
 
 SHARD = 250
 LOOKUPS = 2000

@@ -11,13 +11,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from espnet_tutornet.recipe.comparison_summary import summarise_comparison
-from espnet_tutornet.recipe.comparison_tables import write_tables
-from espnet_tutornet.recipe.grid import Setting
-from espnet_tutornet.recipe.outcomes import Outcome, read_outcome
-from espnet_tutornet.recipe.records import Records
-from espnet_tutornet.recipe.scoring import score
-from espnet_tutornet.recipe.trials import Trial
+from espnet_tutornet.compare.grid import Setting
+from espnet_tutornet.compare.outcomes import Outcome, read_outcome
+from espnet_tutornet.compare.records import Records
+from espnet_tutornet.compare.summary import summarise_comparison
+from espnet_tutornet.compare.tables import write_tables
+from espnet_tutornet.compare.trials import Trial
+from espnet_tutornet.scoring.score import score
 
 SETS = ("dev_clean", "test_clean", "test_other")
 METHODS = ("none", "skd", "rkd_task", "rkd_skd", "kl")

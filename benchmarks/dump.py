@@ -24,10 +24,10 @@ import yaml
 from espnet2.tasks.asr import ASRTask
 from step_cost import SIZES, build
 
+from espnet_tutornet.cache.forms import learn_codebooks
+from espnet_tutornet.cache.store import write_shard
+from espnet_tutornet.data.data_dir import read_two_columns
 from espnet_tutornet.layers.independence import UNPADDED
-from espnet_tutornet.recipe.data_dir import read_two_columns
-from espnet_tutornet.teacher.cache import write_shard
-from espnet_tutornet.teacher.forms import learn_codebooks
 from espnet_tutornet.teacher.listen import Listener, Source, plan_batches
 
 UTTERANCES = 48

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Iterator, Tuple
 
-from espnet_tutornet.recipe.outcomes import read_seconds
+from espnet_tutornet.compare.outcomes import read_seconds
 
 
 def read_jobs(directory: Path, since: float) -> Iterator[Tuple[str, float, float]]:

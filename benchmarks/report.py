@@ -22,7 +22,7 @@ from typing import Dict
 import torch
 import yaml
 
-from espnet_tutornet.recipe.scoring import COLUMNS
+from espnet_tutornet.scoring.score import COLUMNS
 
 METHODS, SEEDS, SETS, EPOCHS = ("none", "skd", "rkd_task", "rkd_skd"), 5, 2, 50
 WORDS = "ZERO ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE".split()

@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from espnet_tutornet.recipe.scoring import score
+from espnet_tutornet.scoring.score import score
 
 
 def main() -> None:

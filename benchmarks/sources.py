@@ -29,16 +29,16 @@ from espnet2.train.dataset import ESPnetDataset
 from step_cost import SIZES, TERMS, build, train_step
 from torch import Tensor
 
-from espnet_tutornet.asr.distiller import Distiller
+from espnet_tutornet.cache.manifest import read_manifest
+from espnet_tutornet.cache.store import load_codebooks
+from espnet_tutornet.distill.distiller import Distiller
 from espnet_tutornet.layers.probe import probe_model
 from espnet_tutornet.outputs import TeacherOutputs
 from espnet_tutornet.tasks.asr_tutornet import TutorNetTask
 from espnet_tutornet.tasks.teachers import DATA_TYPE
-from espnet_tutornet.teacher.cache import load_codebooks
 from espnet_tutornet.teacher.cached import CachedTeacher
 from espnet_tutornet.teacher.dump import Keep, Workers, dump
 from espnet_tutornet.teacher.listen import Listener, Source, plan_batches
-from espnet_tutornet.teacher.manifest import read_manifest
 from espnet_tutornet.teacher.online import OnlineTeacher
 
 TOKENS_A_SECOND = 3

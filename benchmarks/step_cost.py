@@ -28,14 +28,14 @@ import torch
 from espnet2.tasks.asr import ASRTask
 from memory import PeakMemory
 
-from espnet_tutornet.asr.distiller import Distiller
+from espnet_tutornet.cache.manifest import Manifest
+from espnet_tutornet.distill.distiller import Distiller
 from espnet_tutornet.layers.padding import mask_padding
 from espnet_tutornet.layers.probe import probe_model
 from espnet_tutornet.losses import RepresentationLoss, SoftmaxLoss
 from espnet_tutornet.outputs import TeacherOutputs
 from espnet_tutornet.tasks.asr_tutornet import TutorNetTask
 from espnet_tutornet.teacher.cached import CachedTeacher
-from espnet_tutornet.teacher.manifest import Manifest
 from espnet_tutornet.teacher.online import OnlineTeacher
 
 SIZES = {

@@ -6,7 +6,7 @@ from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.torch_utils.device_funcs import force_gatherable
 from torch import Tensor, nn
 
-from espnet_tutornet.asr.distiller import Distiller
+from espnet_tutornet.distill.distiller import Distiller
 from espnet_tutornet.layers.probe import probe_model
 from espnet_tutornet.layers.taps import encode_with_taps, tap
 from espnet_tutornet.losses import zero_loss

@@ -4,13 +4,13 @@ import argparse
 from pathlib import Path
 from typing import Optional, Sequence
 
-from espnet_tutornet.bin.command import exit_on_error
-from espnet_tutornet.recipe.data_dir import (
+from espnet_tutornet.data.data_dir import (
     check_replaceable,
     read_data_dir,
     write_data_dir,
 )
-from espnet_tutornet.recipe.noise import add_noise_to, parse_range
+from espnet_tutornet.data.noise import add_noise_to, parse_range
+from espnet_tutornet.utils.command import exit_on_error
 
 
 def get_parser() -> argparse.ArgumentParser:

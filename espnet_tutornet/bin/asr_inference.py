@@ -3,7 +3,7 @@
 from espnet2.bin import asr_inference
 
 import espnet_tutornet.encoder.register  # noqa: F401
-from espnet_tutornet.bin.command import exit_on_error
+from espnet_tutornet.utils.command import exit_on_error
 
 
 def get_parser():

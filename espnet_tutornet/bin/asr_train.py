@@ -1,8 +1,8 @@
 """Train without distillation: ``espnet2.bin.asr_train`` with our encoders and masks."""
 
 import espnet_tutornet.encoder.register  # noqa: F401
-from espnet_tutornet.bin.command import exit_on_error
 from espnet_tutornet.tasks.masking import MaskedASRTask
+from espnet_tutornet.utils.command import exit_on_error
 
 
 def get_parser():

@@ -15,11 +15,11 @@ import soundfile
 import torch
 from espnet2.text.build_tokenizer import build_tokenizer
 
-from espnet_tutornet.bin.command import exit_on_error
-from espnet_tutornet.recipe.data_dir import read_two_columns
-from espnet_tutornet.recipe.files import atomic_write
-from espnet_tutornet.tasks.ctc_path import find_best_path
+from espnet_tutornet.data.data_dir import read_two_columns
+from espnet_tutornet.student.best_path import find_best_path
 from espnet_tutornet.teacher.loading import load_model, sampling_rate
+from espnet_tutornet.utils.command import exit_on_error
+from espnet_tutornet.utils.files import atomic_write
 
 FILES = ("text", "token", "token_int")
 

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Optional, Sequence
 
-from espnet_tutornet.bin.command import exit_on_error
 from espnet_tutornet.teacher.bring import bring_teacher
+from espnet_tutornet.utils.command import exit_on_error
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from espnet_tutornet.bin.command import exit_on_error
+from espnet_tutornet.utils.command import exit_on_error
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -4,7 +4,7 @@ Runs what is missing and no more, goes on where it was stopped, and writes
 ``results.csv`` (a row a run), ``errors.csv`` (the errors of every utterance) and
 ``SUMMARY.md`` after every call of run.sh. A run that
 fails is recorded with the last lines of its log; the others go on, and the next
-comparison tries it again. The grid: see ``espnet_tutornet.recipe.grid``.
+comparison tries it again. The grid: see ``espnet_tutornet.compare.grid``.
 """
 
 import argparse
@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
-from espnet_tutornet.bin.command import exit_on_error
-from espnet_tutornet.recipe.comparison import Comparison
-from espnet_tutornet.recipe.comparison_summary import TEACHER
-from espnet_tutornet.recipe.grid import read_grid, read_options
-from espnet_tutornet.recipe.records import read_records
+from espnet_tutornet.compare.comparison import Comparison
+from espnet_tutornet.compare.grid import read_grid, read_options
+from espnet_tutornet.compare.records import read_records
+from espnet_tutornet.compare.summary import TEACHER
+from espnet_tutornet.utils.command import exit_on_error
 
 
 @contextmanager

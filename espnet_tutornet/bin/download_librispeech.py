@@ -4,15 +4,15 @@
 import argparse
 from pathlib import Path
 
-from espnet_tutornet.bin.command import exit_on_error
-from espnet_tutornet.recipe.archives import (
+from espnet_tutornet.utils.archives import (
     CORPORA,
     CORPUS_NAME,
     URL_BASE,
     describe_plan,
     missing_archives,
 )
-from espnet_tutornet.recipe.download import download_corpus
+from espnet_tutornet.utils.command import exit_on_error
+from espnet_tutornet.utils.download import download_corpus
 
 
 def get_parser() -> argparse.ArgumentParser:

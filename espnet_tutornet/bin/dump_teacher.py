@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
-from espnet_tutornet.bin.command import exit_on_error
-from espnet_tutornet.recipe.data_dir import read_two_columns
-from espnet_tutornet.recipe.files import atomic_write
-from espnet_tutornet.teacher.cache import check_shards, checksum
+from espnet_tutornet.cache.forms import VALUE_BYTES
+from espnet_tutornet.cache.manifest import FILE, read_manifest
+from espnet_tutornet.cache.store import check_shards, checksum
+from espnet_tutornet.data.data_dir import read_two_columns
 from espnet_tutornet.teacher.cluster import BACKENDS
-from espnet_tutornet.teacher.forms import VALUE_BYTES
-from espnet_tutornet.teacher.manifest import FILE, read_manifest
+from espnet_tutornet.utils.command import exit_on_error
+from espnet_tutornet.utils.files import atomic_write
 
 WAV_SCP = "wav.scp"
 

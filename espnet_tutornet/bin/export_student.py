@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from espnet_tutornet.bin.command import exit_on_error
-from espnet_tutornet.tasks.export import export_student
+from espnet_tutornet.student.export import export_student
+from espnet_tutornet.utils.command import exit_on_error
 
 
 def get_parser() -> argparse.ArgumentParser:

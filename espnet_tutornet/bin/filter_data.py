@@ -5,15 +5,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Optional, Sequence
 
-from espnet_tutornet.bin.command import exit_on_error
-from espnet_tutornet.recipe.data_dir import read_data_dir, write_data_dir
-from espnet_tutornet.recipe.filtering import (
+from espnet_tutornet.data.data_dir import read_data_dir, write_data_dir
+from espnet_tutornet.data.filtering import (
     filter_by_ctc,
     filter_by_duration,
     format_removed,
     read_removed,
 )
-from espnet_tutornet.recipe.tokens import load_encoder, read_tokens
+from espnet_tutornet.data.tokens import load_encoder, read_tokens
+from espnet_tutornet.utils.command import exit_on_error
 
 
 def get_parser() -> argparse.ArgumentParser:

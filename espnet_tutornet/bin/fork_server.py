@@ -6,9 +6,9 @@ import io
 from contextlib import redirect_stderr, redirect_stdout
 from typing import List
 
-from espnet_tutornet.bin import run_jobs
-from espnet_tutornet.bin.command import exit_on_error
-from espnet_tutornet.recipe.fork_server import serve
+from espnet_tutornet.jobs import run as jobs
+from espnet_tutornet.jobs.fork_server import serve
+from espnet_tutornet.utils.command import exit_on_error
 
 MODULES = (  # what the recipe's jobs run; they import the rest
     "espnet2.bin.asr_train",
@@ -39,7 +39,7 @@ def load() -> None:
 def run(args: List[str]) -> None:
     """Run what one launch asks for."""
     print("ESPnet is loaded already: a fork server runs these jobs.")
-    run_jobs.main(args)
+    jobs.main(args)
 
 
 @exit_on_error

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Optional, Sequence
 
-from espnet_tutornet.bin.command import exit_on_error
-from espnet_tutornet.recipe.data_dir import read_data_dir, write_data_dir
+from espnet_tutornet.data.data_dir import read_data_dir, write_data_dir
+from espnet_tutornet.utils.command import exit_on_error
 
 
 def get_parser() -> argparse.ArgumentParser:

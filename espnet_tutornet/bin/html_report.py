@@ -4,9 +4,7 @@ import argparse
 from pathlib import Path
 from typing import List
 
-from espnet_tutornet.bin.command import exit_on_error
-from espnet_tutornet.recipe.data_dir import check_replaceable
-from espnet_tutornet.recipe.files import atomic_dir
+from espnet_tutornet.data.data_dir import check_replaceable
 from espnet_tutornet.report.experiments import (
     common_inference,
     find_experiments,
@@ -22,6 +20,8 @@ from espnet_tutornet.report.show_offsets import show_offsets
 from espnet_tutornet.report.show_scores import show_costs, show_methods
 from espnet_tutornet.report.show_utterances import show_utterances
 from espnet_tutornet.report.show_words import show_words
+from espnet_tutornet.utils.command import exit_on_error
+from espnet_tutornet.utils.files import atomic_dir
 
 PAGE = "report.html"
 DRAWN_STUDENTS, DRAWN_SETS = 3, 4  # unless others are asked for

@@ -5,8 +5,8 @@ import argparse
 import logging
 from pathlib import Path
 
-from espnet_tutornet.bin.command import exit_on_error
-from espnet_tutornet.recipe.mini_corpus import make_mini_corpus
+from espnet_tutornet.data.mini.corpus import make_mini_corpus
+from espnet_tutornet.utils.command import exit_on_error
 
 
 def get_parser() -> argparse.ArgumentParser:

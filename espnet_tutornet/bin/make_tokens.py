@@ -3,12 +3,12 @@
 import argparse
 from typing import Optional, Sequence
 
-from espnet_tutornet.bin.command import exit_on_error
-from espnet_tutornet.recipe.tokens import (
+from espnet_tutornet.data.tokens import (
     MODEL_TYPES,
     copy_teacher_tokens,
     make_token_list,
 )
+from espnet_tutornet.utils.command import exit_on_error
 
 
 def get_parser() -> argparse.ArgumentParser:

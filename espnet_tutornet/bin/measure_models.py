@@ -20,17 +20,17 @@ import soundfile
 import torch
 from tqdm import tqdm
 
-from espnet_tutornet.bin.command import exit_on_error
-from espnet_tutornet.recipe.data_dir import read_two_columns
-from espnet_tutornet.recipe.files import atomic_write
-from espnet_tutornet.recipe.results import SIZE_KEYS, read_json
-from espnet_tutornet.tasks.cost import (
+from espnet_tutornet.data.data_dir import read_two_columns
+from espnet_tutornet.experiment.results import SIZE_KEYS, read_json
+from espnet_tutornet.student.cost import (
     describe_network,
     macs_per_second,
     quantize_linear,
     real_time_factor,
 )
 from espnet_tutornet.teacher.loading import load_config, load_model
+from espnet_tutornet.utils.command import exit_on_error
+from espnet_tutornet.utils.files import atomic_write
 
 UTTERANCES = 20
 

@@ -6,10 +6,10 @@ from typing import Dict
 
 import yaml
 
-from espnet_tutornet.bin.command import exit_on_error
-from espnet_tutornet.recipe.card import CARD, format_card
-from espnet_tutornet.recipe.files import atomic_write
-from espnet_tutornet.recipe.results import Run, read_runs
+from espnet_tutornet.experiment.card import CARD, format_card
+from espnet_tutornet.experiment.results import Run, read_runs
+from espnet_tutornet.utils.command import exit_on_error
+from espnet_tutornet.utils.files import atomic_write
 
 
 def get_parser() -> argparse.ArgumentParser:

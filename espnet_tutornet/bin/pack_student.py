@@ -9,8 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from espnet_tutornet.bin.command import exit_on_error
-from espnet_tutornet.recipe.card import CARD
+from espnet_tutornet.experiment.card import CARD
+from espnet_tutornet.utils.command import exit_on_error
 
 
 def pack_student(expdir: Path) -> Path:

@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Optional, Sequence
 
-from espnet_tutornet.bin.command import exit_on_error
-from espnet_tutornet.recipe.data_dir import check_replaceable, write_data_dir
-from espnet_tutornet.recipe.files import atomic_write
-from espnet_tutornet.recipe.librispeech import read_split
+from espnet_tutornet.data.data_dir import check_replaceable, write_data_dir
+from espnet_tutornet.data.librispeech import read_split
+from espnet_tutornet.utils.command import exit_on_error
+from espnet_tutornet.utils.files import atomic_write
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -4,15 +4,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from espnet_tutornet.bin.command import exit_on_error
-from espnet_tutornet.recipe.environment import format_environment
-from espnet_tutornet.recipe.files import atomic_write
-from espnet_tutornet.recipe.results import (
+from espnet_tutornet.experiment.environment import format_environment
+from espnet_tutornet.experiment.results import (
     format_scores,
     format_summary,
     read_runs,
     write_csv,
 )
+from espnet_tutornet.utils.command import exit_on_error
+from espnet_tutornet.utils.files import atomic_write
 
 
 def get_parser() -> argparse.ArgumentParser:

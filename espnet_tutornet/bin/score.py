@@ -7,15 +7,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from espnet_tutornet.bin.command import exit_on_error
-from espnet_tutornet.recipe.files import atomic_write
-from espnet_tutornet.recipe.scoring import (
+from espnet_tutornet.scoring.score import (
     BACKENDS,
     read_text,
     resolve_backend,
     score,
     to_characters,
 )
+from espnet_tutornet.utils.command import exit_on_error
+from espnet_tutornet.utils.files import atomic_write
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -21,13 +21,13 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 import espnet_tutornet.encoder.register  # noqa: F401
-from espnet_tutornet.bin.command import exit_on_error
-from espnet_tutornet.bin.make_config import fill_frontend
+from espnet_tutornet.experiment.card import format_count
+from espnet_tutornet.experiment.training import fill_frontend
 from espnet_tutornet.layers.probe import probe_model
-from espnet_tutornet.recipe.card import format_count
-from espnet_tutornet.recipe.files import atomic_write
-from espnet_tutornet.tasks.cost import macs_per_second, quantize_linear, saved_bytes
+from espnet_tutornet.student.cost import macs_per_second, quantize_linear, saved_bytes
 from espnet_tutornet.teacher.loading import sampling_rate
+from espnet_tutornet.utils.command import exit_on_error
+from espnet_tutornet.utils.files import atomic_write
 
 SPECIAL = ("<blank>", "<unk>", "<sos/eos>")
 HEADER = ["Configuration", "Encoder", "Parameters", "MACs/s", "float32", "int8"]

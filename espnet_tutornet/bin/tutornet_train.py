@@ -1,7 +1,7 @@
 """Train a student: ``espnet2.bin.asr_train`` with ``--distill_conf``."""
 
-from espnet_tutornet.bin.command import exit_on_error
 from espnet_tutornet.tasks.asr_tutornet import TutorNetTask
+from espnet_tutornet.utils.command import exit_on_error
 
 
 def get_parser():

@@ -6,7 +6,6 @@ from espnet2.asr.encoder.abs_encoder import AbsEncoder
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from espnet_tutornet.config import choose
 from espnet_tutornet.encoder.masked_conv import (
     Frames,
     MaskedBatchNorm,
@@ -15,6 +14,7 @@ from espnet_tutornet.encoder.masked_conv import (
     enter,
     masked_relu,
 )
+from espnet_tutornet.utils.config import choose
 
 RNN_TYPES = {"gru": nn.GRU, "lstm": nn.LSTM}
 KERNELS = ((11, 41), (11, 21))  # (frames, frequencies)

@@ -6,7 +6,6 @@ from typing import Any, List, Mapping, Optional, Sequence, Tuple
 from espnet2.asr.encoder.abs_encoder import AbsEncoder
 from torch import Tensor, nn
 
-from espnet_tutornet.config import build
 from espnet_tutornet.encoder.masked_conv import (
     Frames,
     MaskedBatchNorm,
@@ -16,6 +15,7 @@ from espnet_tutornet.encoder.masked_conv import (
     masked_relu,
     same_padding,
 )
+from espnet_tutornet.utils.config import build
 
 RESIDUALS = ("dense", "plain", "none")
 NORM_EPS = 1e-3  # as in OpenSeq2Seq and NeMo

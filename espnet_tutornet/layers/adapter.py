@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from espnet_tutornet.config import choose
+from espnet_tutornet.utils.config import choose
 
 
 class ConvAdapter(nn.Module):

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from espnet_tutornet.config import build, choose
+from espnet_tutornet.utils.config import build, choose
 
 
 def non_blank(log_probs: Tensor, pad_mask: Tensor, blank_id: int) -> Tensor:

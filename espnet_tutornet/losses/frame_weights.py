@@ -11,9 +11,9 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from espnet_tutornet.config import choose
 from espnet_tutornet.losses.frame_selection import dilate, non_blank
 from espnet_tutornet.losses.masking import frame_dot
+from espnet_tutornet.utils.config import choose
 
 
 def uniform_weights(

@@ -5,10 +5,10 @@ from typing import Optional
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from espnet_tutornet.config import build
 from espnet_tutornet.layers.adapter import build_adapter
 from espnet_tutornet.losses.frame_weights import FrameWeights
 from espnet_tutornet.losses.masking import utterance_mean
+from espnet_tutornet.utils.config import build
 
 
 class RepresentationLoss(nn.Module):

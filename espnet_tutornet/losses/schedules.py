@@ -3,7 +3,7 @@
 import math
 from typing import Optional, Union
 
-from espnet_tutornet.config import choose
+from espnet_tutornet.utils.config import choose
 
 
 def linear(progress: float, at: float) -> float:

@@ -8,10 +8,10 @@ from typing import Mapping, Optional
 
 from torch import Tensor, nn
 
-from espnet_tutornet.config import choose
 from espnet_tutornet.losses.criteria import CRITERIA
 from espnet_tutornet.losses.frame_selection import FrameSelection
 from espnet_tutornet.losses.masking import utterance_mean
+from espnet_tutornet.utils.config import choose
 
 
 class SoftmaxLoss(nn.Module):

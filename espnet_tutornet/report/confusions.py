@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import List, Tuple
 
-from espnet_tutornet.recipe.alignment import align
-from espnet_tutornet.recipe.scoring import Texts, check_pairs
+from espnet_tutornet.scoring.alignment import align
+from espnet_tutornet.scoring.score import Texts, check_pairs
 
 Substitutions = Counter  # of (reference word, recognised word)
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Dict, List, Tuple
 
-from espnet_tutornet.report.checkpoint import load_statistics
+from espnet_tutornet.jobs.checkpoint import load_statistics
 
 # mode ("train", "valid") -> logged key -> epoch -> value
 Curves = Dict[str, Dict[str, Dict[int, float]]]

@@ -7,7 +7,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 import yaml
 
-from espnet_tutornet.recipe.results import Run, read_info, read_runs
+from espnet_tutornet.experiment.results import Run, read_info, read_runs
 
 
 @dataclass(frozen=True)

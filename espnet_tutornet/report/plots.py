@@ -7,7 +7,7 @@ from typing import Dict, List, Sequence, Tuple
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from espnet_tutornet.recipe.card import format_count
+from espnet_tutornet.experiment.card import format_count
 from espnet_tutornet.report.confusions import Confusion
 from espnet_tutornet.report.curves import Curves
 from espnet_tutornet.report.pictures import METHOD_STYLES, Styles, add_legend

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from espnet_tutornet.recipe.methods import name_method, rank_method
+from espnet_tutornet.experiment.methods import name_method, rank_method
 from espnet_tutornet.report.experiments import Experiment
 
 

@@ -14,9 +14,9 @@ import torch
 import torchaudio
 import yaml
 
+from espnet_tutornet.data.data_dir import read_two_columns
+from espnet_tutornet.data.tokens import load_encoder
 from espnet_tutornet.losses.frame_weights import FrameWeights
-from espnet_tutornet.recipe.data_dir import read_two_columns
-from espnet_tutornet.recipe.tokens import load_encoder
 from espnet_tutornet.teacher.loading import load_config
 from espnet_tutornet.teacher.online import OnlineTeacher
 

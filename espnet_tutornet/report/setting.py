@@ -5,10 +5,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Dict, List, Sequence
 
-from espnet_tutornet.recipe.scoring import Texts, read_text
 from espnet_tutornet.report.experiments import Experiment
 from espnet_tutornet.report.pictures import Styles, choose_styles
 from espnet_tutornet.report.points import Point
+from espnet_tutornet.scoring.score import Texts, read_text
 
 
 @dataclass

@@ -4,7 +4,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Dict, List
 
-from espnet_tutornet.recipe.results import Run, summarise
+from espnet_tutornet.experiment.results import Run, summarise
 from espnet_tutornet.report.page import Figure, Figures, Section, Table
 from espnet_tutornet.report.pictures import Album
 from espnet_tutornet.report.plots import MAX_SPAN, draw_costs, draw_methods

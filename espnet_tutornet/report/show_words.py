@@ -3,7 +3,6 @@
 from collections import Counter
 from typing import Dict, List, Optional, Tuple, Union
 
-from espnet_tutornet.recipe.scoring import read_text
 from espnet_tutornet.report.confusions import (
     Confusion,
     Substitutions,
@@ -16,6 +15,7 @@ from espnet_tutornet.report.pictures import Album
 from espnet_tutornet.report.plots import draw_confusions
 from espnet_tutornet.report.points import Point
 from espnet_tutornet.report.setting import Setting
+from espnet_tutornet.scoring.score import read_text
 
 MAX_SEEDS = 5
 Counts = Dict[int, Substitutions]  # by seed

@@ -5,7 +5,7 @@ from typing import List, Sequence, Tuple
 
 import numpy as np
 
-from espnet_tutornet.recipe.alignment import align
+from espnet_tutornet.scoring.alignment import align
 
 
 @dataclass(frozen=True)

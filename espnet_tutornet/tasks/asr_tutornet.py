@@ -10,12 +10,10 @@ from espnet2.tasks.asr import ASRTask, model_choices
 from espnet2.utils.nested_dict_action import NestedDictAction
 
 import espnet_tutornet.encoder.register  # noqa: F401, a student may have them
-from espnet_tutornet.asr.distiller import Distiller, term_needs
-from espnet_tutornet.asr.terms import needs_tokens
 from espnet_tutornet.asr.tutornet_model import TutorNetASRModel
-from espnet_tutornet.config import check_keys, choose
+from espnet_tutornet.distill.distiller import Distiller, term_needs
+from espnet_tutornet.distill.terms import needs_tokens
 from espnet_tutornet.layers.probe import probe_model
-from espnet_tutornet.recipe.files import atomic_write
 from espnet_tutornet.tasks.masking import mask_student
 from espnet_tutornet.tasks.teachers import (
     add_cache_stream,
@@ -25,6 +23,8 @@ from espnet_tutornet.tasks.teachers import (
     streams_of,
 )
 from espnet_tutornet.teacher.loading import check_sampling_rates, sampling_rate
+from espnet_tutornet.utils.config import check_keys, choose
+from espnet_tutornet.utils.files import atomic_write
 
 model_choices.classes["tutornet"] = TutorNetASRModel
 

@@ -8,15 +8,15 @@ from typing import Any, Dict, List, Mapping
 from espnet2.tasks.abs_task import IteratorOptions
 from espnet2.train.dataset import DATA_TYPES
 
-from espnet_tutornet.asr.distiller import TermNeeds
-from espnet_tutornet.config import check_keys, choose
-from espnet_tutornet.recipe.files import atomic_write
-from espnet_tutornet.teacher.cache import check_shards, load_codebooks, open_cache
+from espnet_tutornet.cache.manifest import Manifest, fingerprint, read_manifest
+from espnet_tutornet.cache.store import check_shards, load_codebooks, open_cache
+from espnet_tutornet.distill.distiller import TermNeeds
 from espnet_tutornet.teacher.cached import CachedTeacher
 from espnet_tutornet.teacher.ensemble import TeacherEnsemble
 from espnet_tutornet.teacher.loading import load_config, load_parameters
-from espnet_tutornet.teacher.manifest import Manifest, fingerprint, read_manifest
 from espnet_tutornet.teacher.online import OnlineTeacher
+from espnet_tutornet.utils.config import check_keys, choose
+from espnet_tutornet.utils.files import atomic_write
 
 TEACHER_KEYS = ("config", "model", "cache", "missing")
 ENSEMBLE_KEYS = ("members", "combine")

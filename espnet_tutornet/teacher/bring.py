@@ -17,9 +17,9 @@ from typing import Any, Dict, Optional, Tuple, Union
 import requests
 import yaml
 
-from espnet_tutornet.recipe.archives import part_path
-from espnet_tutornet.recipe.download import fetch
-from espnet_tutornet.recipe.files import atomic_dir, atomic_write
+from espnet_tutornet.utils.archives import part_path
+from espnet_tutornet.utils.download import fetch
+from espnet_tutornet.utils.files import atomic_dir, atomic_write
 
 META = "meta.yaml"  # in a packed model: which file is what
 CONFIG, MODEL = "config.yaml", "model.pth"

@@ -5,9 +5,9 @@ from typing import Callable, Iterable, Mapping, Optional
 import torch
 from torch import Tensor
 
+from espnet_tutornet.cache.forms import unpack
+from espnet_tutornet.cache.manifest import Manifest
 from espnet_tutornet.outputs import TeacherOutputs
-from espnet_tutornet.teacher.forms import unpack
-from espnet_tutornet.teacher.manifest import Manifest
 
 
 class CachedTeacher:

@@ -6,12 +6,12 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 
+from espnet_tutornet.cache.forms import unpack
+from espnet_tutornet.cache.store import CacheReader, load_codebooks
+from espnet_tutornet.data.tokens import spell_words
 from espnet_tutornet.layers.ctc_path import collapse_path
-from espnet_tutornet.recipe.alignment import align
-from espnet_tutornet.recipe.scoring import count, percentages, read_text
-from espnet_tutornet.recipe.tokens import spell_words
-from espnet_tutornet.teacher.cache import CacheReader, load_codebooks
-from espnet_tutornet.teacher.forms import unpack
+from espnet_tutornet.scoring.alignment import align
+from espnet_tutornet.scoring.score import count, percentages, read_text
 from espnet_tutornet.teacher.listen import Listener
 from espnet_tutornet.teacher.online import STOCK
 

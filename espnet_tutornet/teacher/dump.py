@@ -9,7 +9,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 from distributed import as_completed
 from tqdm import tqdm
 
-from espnet_tutornet.teacher.cache import (
+from espnet_tutornet.cache.manifest import FILE, Manifest, Shard
+from espnet_tutornet.cache.store import (
     CODEBOOKS,
     SHARDS,
     checksum,
@@ -28,7 +29,6 @@ from espnet_tutornet.teacher.listen import (
     sample_codebooks,
 )
 from espnet_tutornet.teacher.loading import check_sampling_rates
-from espnet_tutornet.teacher.manifest import FILE, Manifest, Shard
 from espnet_tutornet.teacher.online import PADDING
 
 PER_UTTERANCE = 60  # bytes of headers and index lines an utterance and stream

@@ -6,11 +6,11 @@ import editdistance
 import torch
 from torch import Tensor
 
-from espnet_tutornet.config import choose
+from espnet_tutornet.data.tokens import spell_words
 from espnet_tutornet.layers.align import align_posteriors
 from espnet_tutornet.layers.ctc_path import collapse_path
 from espnet_tutornet.outputs import TeacherOutputs
-from espnet_tutornet.recipe.tokens import spell_words
+from espnet_tutornet.utils.config import choose
 
 LEAST_WEIGHT = 0.01  # of a teacher that has every word wrong
 

@@ -11,12 +11,12 @@ from espnet2.train.dataset import ESPnetDataset
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from espnet_tutornet.cache.forms import learn_codebooks, useful_codes
+from espnet_tutornet.cache.manifest import Manifest, Shard, fingerprint
+from espnet_tutornet.cache.store import load_codebooks, write_shard
 from espnet_tutornet.outputs import TeacherOutputs
-from espnet_tutornet.teacher.cache import load_codebooks, write_shard
 from espnet_tutornet.teacher.cluster import number_of_worker
-from espnet_tutornet.teacher.forms import learn_codebooks, useful_codes
 from espnet_tutornet.teacher.loading import load_config
-from espnet_tutornet.teacher.manifest import Manifest, Shard, fingerprint
 from espnet_tutornet.teacher.online import OnlineTeacher
 
 CODEBOOK_FRAMES = 40_000  # enough for 256 centroids a group

@@ -4,8 +4,8 @@ import io
 import pytest
 import torch
 
-from espnet_tutornet.asr.distiller import Distiller
 from espnet_tutornet.asr.tutornet_model import student_state_dict
+from espnet_tutornet.distill.distiller import Distiller
 from espnet_tutornet.teacher.online import OnlineTeacher
 
 BOTH = {"rkd": {"weight": 2.0}, "skd": {"weight": 0.5}}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from espnet_tutornet.recipe.data_dir import Utterance, write_data_dir
+from espnet_tutornet.data.data_dir import Utterance, write_data_dir
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from espnet_tutornet.bin.score import score_set
-from espnet_tutornet.recipe.methods import split_method
+from espnet_tutornet.experiment.methods import split_method
 
 # words that go wrong in a hundred, by method
 ERRORS = {"none": 30, "skd": 10, "rkd_task": 25, "rkd_skd": 9, "teacher": 5}

@@ -2,7 +2,7 @@ import pytest
 import soundfile
 
 from espnet_tutornet.bin.add_noise import main
-from espnet_tutornet.recipe.data_dir import read_data_dir
+from espnet_tutornet.data.data_dir import read_data_dir
 
 
 def _run(data_dir, out_dir, *options):

@@ -6,7 +6,7 @@ import torch
 import yaml
 
 from espnet_tutornet.bin.best_path import main
-from espnet_tutornet.recipe.data_dir import read_two_columns
+from espnet_tutornet.data.data_dir import read_two_columns
 from espnet_tutornet.teacher.loading import load_model
 
 

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from espnet_tutornet.bin.compare import main
-from espnet_tutornet.recipe.records import read_error_table
-from espnet_tutornet.recipe.run_sh import start
+from espnet_tutornet.compare.records import read_error_table
+from espnet_tutornet.compare.run_sh import start
 
 REPO = Path(__file__).resolve().parents[2]
 RUN_SH = REPO / "egs2/librispeech_tutornet/asr1/run.sh"

@@ -8,7 +8,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from espnet_tutornet.bin.download_librispeech import get_parser, main
-from espnet_tutornet.recipe.archives import Archive
+from espnet_tutornet.utils.archives import Archive
 
 
 class QuietHandler(SimpleHTTPRequestHandler):

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from espnet_tutornet.bin.dump_teacher import main, parse_form
-from espnet_tutornet.teacher.cache import CacheReader
+from espnet_tutornet.cache.store import CacheReader
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,8 @@
 import pytest
 
 from espnet_tutornet.bin.filter_data import main
-from espnet_tutornet.recipe.data_dir import Utterance, read_data_dir, write_data_dir
-from espnet_tutornet.recipe.tokens import make_token_list
+from espnet_tutornet.data.data_dir import Utterance, read_data_dir, write_data_dir
+from espnet_tutornet.data.tokens import make_token_list
 
 DURATION = "--fs 8000 --min_wav_duration 0.1 --max_wav_duration 2".split()
 

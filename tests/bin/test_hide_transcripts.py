@@ -1,7 +1,7 @@
 import pytest
 
 from espnet_tutornet.bin.hide_transcripts import main
-from espnet_tutornet.recipe.data_dir import Utterance, read_data_dir, write_data_dir
+from espnet_tutornet.data.data_dir import Utterance, read_data_dir, write_data_dir
 
 
 @pytest.fixture

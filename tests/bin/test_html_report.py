@@ -9,8 +9,8 @@ import torch
 import yaml
 
 from espnet_tutornet.bin.html_report import main
-from espnet_tutornet.recipe.scoring import COLUMNS
 from espnet_tutornet.report.pictures import SPARE_STYLES
+from espnet_tutornet.scoring.score import COLUMNS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SECTIONS = ["cost", "methods", "training", "utterances", "offsets", "words"]

@@ -2,11 +2,11 @@ import pytest
 import yaml
 from espnet2.tasks.asr import ASRTask
 
-from espnet_tutornet.bin.make_config import (
+from espnet_tutornet.bin.make_config import main
+from espnet_tutornet.experiment.training import (
     NBEST,
     count_steps,
     fill_frontend,
-    main,
     merge,
 )
 

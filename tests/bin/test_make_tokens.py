@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from espnet_tutornet.bin.make_tokens import main
-from espnet_tutornet.recipe.tokens import read_tokens
+from espnet_tutornet.data.tokens import read_tokens
 
 
 @pytest.fixture

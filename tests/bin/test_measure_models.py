@@ -6,7 +6,7 @@ import yaml
 
 from espnet_tutornet.bin import measure_models
 from espnet_tutornet.bin.measure_models import main
-from espnet_tutornet.tasks.cost import macs_per_second
+from espnet_tutornet.student.cost import macs_per_second
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from espnet_tutornet.bin.model_card import main
-from espnet_tutornet.recipe.scoring import COLUMNS
+from espnet_tutornet.scoring.score import COLUMNS
 
 RUN, TEACHER = "small_skd_seed1", "big"
 DATA = [["/home/me/dump/train_clean/wav.scp", "speech", "sound"]]

@@ -4,7 +4,7 @@ import pytest
 import soundfile
 
 from espnet_tutornet.bin.perturb_speed import main
-from espnet_tutornet.recipe.data_dir import Utterance, read_data_dir, write_data_dir
+from espnet_tutornet.data.data_dir import Utterance, read_data_dir, write_data_dir
 
 
 def _run(data_dir, out_dir, *options):

@@ -3,7 +3,7 @@ import pytest
 import soundfile
 
 from espnet_tutornet.bin.prepare_data import main
-from espnet_tutornet.recipe.data_dir import read_data_dir
+from espnet_tutornet.data.data_dir import read_data_dir
 
 
 @pytest.fixture

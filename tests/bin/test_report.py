@@ -3,7 +3,7 @@ import json
 import pytest
 
 from espnet_tutornet.bin.report import main
-from espnet_tutornet.recipe.scoring import COLUMNS
+from espnet_tutornet.scoring.score import COLUMNS
 
 RUN_YAML = """
 student: small

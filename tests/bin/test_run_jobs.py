@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from espnet_tutornet.bin.run_jobs import get_parser, main
-from espnet_tutornet.recipe.fork_server import VARIABLE
-from espnet_tutornet.recipe.jobs import read_jobs
+from espnet_tutornet.jobs.fork_server import VARIABLE
+from espnet_tutornet.jobs.job import read_jobs
 
 # a module as ESPnet's bins are: main(cmd); writes one line a call
 TOOL = """
@@ -293,7 +293,7 @@ def test_cuda_can_be_used_in_a_gpu_job_and_in_no_other(bench, options, bad):
     done = bench.run("--threads", "3", *options)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"bad fork: {bad} 3\n" in bench.log("a")
-    assert "saves by espnet_tutornet.tasks.saving" in bench.log("a")
+    assert "saves by espnet_tutornet.jobs.saving" in bench.log("a")
 
 
 def test_a_gpu_job_is_not_handed_to_a_fork_server(bench):

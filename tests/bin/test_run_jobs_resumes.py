@@ -2,7 +2,7 @@
 
 import pytest
 
-from espnet_tutornet.recipe.jobs import read_jobs
+from espnet_tutornet.jobs.job import read_jobs
 
 
 @pytest.fixture

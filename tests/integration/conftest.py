@@ -11,7 +11,7 @@ from typing import Dict
 
 import pytest
 
-from espnet_tutornet.recipe.fork_server import VARIABLE, start_fork_server
+from espnet_tutornet.jobs.fork_server import VARIABLE, start_fork_server
 
 REPO = Path(__file__).resolve().parents[2]
 RECIPE = REPO / "egs2/librispeech_tutornet/asr1"
@@ -125,7 +125,7 @@ def _digits() -> Path:
 
 def _made(root: Path) -> Path:
     pytest.importorskip("hibari", reason="no corpus: neither digits nor hibari-tts")
-    from espnet_tutornet.recipe.mini_corpus import make_mini_corpus
+    from espnet_tutornet.data.mini.corpus import make_mini_corpus
 
     make_mini_corpus(root, hours_scale=0.1, seed=0, nj=1)
     return root

@@ -10,7 +10,7 @@ import soundfile
 import torch
 import yaml
 
-from espnet_tutornet.recipe.data_dir import read_data_dir, write_data_dir
+from espnet_tutornet.data.data_dir import read_data_dir, write_data_dir
 
 pytestmark = pytest.mark.integration
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from espnet_tutornet.bin.html_report import main as html_report
-from espnet_tutornet.recipe.methods import split_method
+from espnet_tutornet.experiment.methods import split_method
 
 BEST_PATH = "conf/decode_best_path.yaml"
 pytestmark = pytest.mark.integration

@@ -3,13 +3,13 @@ import json
 import pytest
 import yaml
 
-from espnet_tutornet.recipe.scoring import COLUMNS
 from espnet_tutornet.report.experiments import find_experiments
 from espnet_tutornet.report.points import (
     best_distilled,
     gather_points,
     pareto_front,
 )
+from espnet_tutornet.scoring.score import COLUMNS
 
 
 def add_run(expdir, name, errors, student="small", sizes=(20_000, 0.002), **changes):

@@ -5,8 +5,8 @@ import pytest
 import torch
 from espnet2.tasks.abs_task import IteratorOptions
 
-from espnet_tutornet.asr.distiller import TermNeeds
 from espnet_tutornet.bin.dump_teacher import main as dump_teacher
+from espnet_tutornet.distill.distiller import TermNeeds
 from espnet_tutornet.tasks.asr_tutornet import TutorNetTask
 from espnet_tutornet.tasks.teachers import (
     add_cache_stream,

@@ -3,10 +3,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from espnet_tutornet.cache.manifest import Manifest
 from espnet_tutornet.losses import RepresentationLoss, make_pad_mask
 from espnet_tutornet.outputs import TeacherOutputs
 from espnet_tutornet.teacher.cached import CachedTeacher
-from espnet_tutornet.teacher.manifest import Manifest
 
 PLAN = Manifest(
     fingerprint="f" * 64,

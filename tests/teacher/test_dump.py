@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 
+from espnet_tutornet.cache.manifest import Manifest
 from espnet_tutornet.teacher import dump as dump_module
 from espnet_tutornet.teacher.dump import Keep, Workers, dump, plan_parts
 from espnet_tutornet.teacher.listen import Source
-from espnet_tutornet.teacher.manifest import Manifest
 
 PLAN = Manifest("f", 16000, 640.0, ["<blank>", "a"], 0, {}, 2)
 

@@ -6,6 +6,7 @@ import soundfile
 import torch
 import yaml
 
+from espnet_tutornet.cache.manifest import fingerprint
 from espnet_tutornet.teacher import listen
 from espnet_tutornet.teacher.listen import (
     Listener,
@@ -14,7 +15,6 @@ from espnet_tutornet.teacher.listen import (
     plan_batches,
     sample_codebooks,
 )
-from espnet_tutornet.teacher.manifest import fingerprint
 
 LENGTHS = {"u0": 8000, "u1": 9600, "u2": 11200}
 

@@ -1,0 +1,1 @@
+"""Teachers' outputs on disk."""

@@ -1,0 +1,1 @@
+"""Kaldi data directories, made of what people have. Nothing here imports torch."""

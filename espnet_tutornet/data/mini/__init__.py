@@ -1,0 +1,1 @@
+"""The synthetic corpus: sentences of a small grammar, spoken on the machine."""

@@ -1,0 +1,1 @@
+"""The terms of the loss, on aligned outputs of student and teacher."""

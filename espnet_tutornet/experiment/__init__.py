@@ -1,0 +1,1 @@
+"""Methods and runs of an experiment, and the tables of their results."""

@@ -1,0 +1,1 @@
+"""Run the jobs of a recipe, once each; resume them; keep nothing alive."""

@@ -1,0 +1,1 @@
+"""What leaves a training: the exported student, its cost, its best path."""

@@ -1,0 +1,1 @@
+"""Configuration, files, downloads and commands: what every room may use."""
