@@ -5,21 +5,21 @@ from pathlib import Path
 from typing import List
 
 from espnet_tutornet.data.data_dir import check_replaceable
+from espnet_tutornet.report.curves import show_curves
 from espnet_tutornet.report.experiments import (
     common_inference,
     find_experiments,
     list_students,
 )
 from espnet_tutornet.report.models import load_models
+from espnet_tutornet.report.offsets import show_offsets
 from espnet_tutornet.report.page import Section, render_page
 from espnet_tutornet.report.pictures import Album
 from espnet_tutornet.report.points import Point, gather_points
+from espnet_tutornet.report.scores import show_costs, show_methods
 from espnet_tutornet.report.setting import Setting
-from espnet_tutornet.report.show_curves import show_curves
-from espnet_tutornet.report.show_offsets import show_offsets
-from espnet_tutornet.report.show_scores import show_costs, show_methods
-from espnet_tutornet.report.show_utterances import show_utterances
-from espnet_tutornet.report.show_words import show_words
+from espnet_tutornet.report.utterances import show_utterances
+from espnet_tutornet.report.words import show_words
 from espnet_tutornet.utils.command import exit_on_error
 from espnet_tutornet.utils.files import atomic_dir
 

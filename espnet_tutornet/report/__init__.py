@@ -1,5 +1,5 @@
 """The report page: what runs scored, how they were trained, what they say and when.
 
-Computation (``points``, ``curves``, ``confusions``, ``spikes``) knows neither pictures
-nor the page; ``recognition`` alone loads models.
+A section of the page is a file, which reads its numbers, draws them and says what they
+are; ``recognition`` alone loads models.
 """

@@ -3,8 +3,10 @@ import math
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from espnet_tutornet.report.curves import (
+    draw_curves,
     is_drawn,
     join_stages,
     last_epoch,
@@ -84,3 +86,25 @@ def test_losses_and_the_gradient_are_told_from_other_keys():
     keys = ("loss", "loss_rkd_middle", "grad_norm", "loss_scale", "acc", "losses")
     assert [key for key in keys if is_drawn(key)] == list(keys[:3])
     assert list_terms([{"train": {key: {} for key in sorted(keys[:3])}}]) == [*keys[:3]]
+
+
+STYLES = {"skd": ("#0072B2", "s")}
+
+
+def test_curves_break_between_the_stages():
+    loss = {1: 0.5, 2: 0.4, 3: 90.0, 4: 50.0}
+    curves = {"valid": {"loss": loss}, "train": {"loss": {3: 99.0}}}
+    figure = Figure(layout="constrained")
+    draw_curves(figure, "loss", [("skd", curves, 2)], STYLES)
+    drawn = [line.get_xydata().tolist() for line in figure.axes[0].lines]
+    assert drawn[:2] == [[[1, 0.5], [2, 0.4]], [[3, 90.0], [4, 50.0]]]
+    assert [[3, 99.0]] in drawn
+    assert [[2.5, 0.0], [2.5, 1.0]] in drawn  # the border
+    assert figure.axes[0].get_yscale() == "log"
+
+
+def test_curves_of_like_size_stay_linear():
+    curves = {"valid": {"loss": {1: 3.0, 2: 1.0}}}
+    figure = Figure(layout="constrained")
+    draw_curves(figure, "loss", [("skd", curves, 0)], STYLES)
+    assert figure.axes[0].get_yscale() == "linear"

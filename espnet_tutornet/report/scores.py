@@ -1,29 +1,141 @@
-"""Draw scores, training curves and confusions."""
+"""Error rates: what they cost, and how methods compare."""
 
 from math import log
+from pathlib import Path
 from statistics import mean
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Sequence
 
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.figure import Figure as Canvas
 
 from espnet_tutornet.experiment.card import format_count
-from espnet_tutornet.report.confusions import Confusion
-from espnet_tutornet.report.curves import Curves
-from espnet_tutornet.report.pictures import METHOD_STYLES, Styles, add_legend
+from espnet_tutornet.experiment.results import Run, summarise
+from espnet_tutornet.report.page import Figure, Figures, Section, Table
+from espnet_tutornet.report.pictures import (
+    Album,
+    Styles,
+    add_legend,
+    spans,
+    use_log_scale,
+)
 from espnet_tutornet.report.points import Point, pareto_front
-from espnet_tutornet.report.scales import spans, use_log_scale
+from espnet_tutornet.report.setting import Setting
 
+COSTS = {"parameters": "parameters", "rtf": "real-time factor"}
+MAX_ROWS = 24  # of a picture of methods
 MAX_NAMES = 8  # of students above their points
-MAX_WORD = 14  # letters of a confusion, beside which bars have room
 LETTER = 0.018  # width of a letter of theirs, as a share of the axes
 MAX_SPAN, MAX_LOSS_SPAN = 8, 20  # largest over smallest value of a linear scale
 LABELS = {"parameters": "parameters", "rtf": "real-time factor, one CPU thread"}
-LINES = {"valid": "-", "train": ":"}
+
+
+def show_costs(setting: Setting, album: Album) -> Section:
+    """Show WER against parameters and RTF, and the table of all runs."""
+    section = Section("cost", "Error rate against size and speed")
+    if not setting.test_sets:
+        return section.say("No run is scored, so there is no error rate to show.")
+    section.say(
+        "Word error rate (WER), in percent: the mean over seeds, with the range from "
+        "the best to the worst seed as a bar. The dashed line joins the models that "
+        "no other beats in both respects (Pareto front). Models of one size stand "
+        "side by side, and the scale is logarithmic where values span more than a "
+        f"factor of {MAX_SPAN}.{setting.left_out()}"
+    )
+    figures = []
+    for test_set in setting.test_sets:
+        for cost, words in COSTS.items():
+            points = [p for p in setting.drawn(test_set) if getattr(p, cost)]
+            if not points:
+                section.say(f"No run scored on {test_set} has a measured {words}.")
+                continue
+            places = [(getattr(p, cost), mean(p.wer[test_set])) for p in points]
+            names = _join(
+                f"{points[n].student} ({points[n].label})" for n in pareto_front(places)
+            )
+            caption = f"{test_set}: WER against {words}. On the Pareto front: {names}."
+            picture = album.add(
+                f"wer_{cost}_{test_set}",
+                caption,
+                2.8,
+                draw_costs,
+                points,
+                setting.styles,
+                test_set,
+                cost,
+            )
+            figures.append(Figure(picture, caption))
+    section.blocks.append(Figures(figures))
+    section.blocks += _tables(setting)
+    return section
+
+
+def _tables(setting: Setting) -> List[Table]:
+    """Tabulate the runs of each experiment directory, as RESULTS.md does."""
+    by_folder: Dict[Path, List[Run]] = {}
+    for experiment in setting.experiments:
+        if setting.inference in experiment.scores:
+            run = experiment.scores[setting.inference]
+            by_folder.setdefault(experiment.path.parent, []).append(run)
+    return [
+        Table(
+            f"All runs of {folder.name} decoded with {setting.inference}: mean ± "
+            "standard deviation (range)",
+            *summarise(runs),
+        )
+        for folder, runs in by_folder.items()
+    ]
+
+
+def _join(names) -> str:
+    return "; ".join(names) or "none"
+
+
+def show_methods(setting: Setting, album: Album) -> Section:
+    """Show the WER of every method, a ring a seed."""
+    section = Section("methods", "Methods and frame weights")
+    if not setting.test_sets:
+        return section.say("No run is scored, so methods cannot be compared.")
+    section.say(
+        "A ring is a seed, the bar their mean. Where runs of a method differ in frame "
+        "weights, configuration, teacher or epochs, the name says how."
+        f"{setting.left_out()}"
+    )
+    figures: List[Figure] = []
+    for test_set in setting.test_sets:
+        points = setting.drawn(test_set)[:MAX_ROWS]
+        if not points:
+            continue
+        said = [
+            f"{p.student}, {p.label}: {mean(p.wer[test_set]):.2f} %" for p in points
+        ]
+        height = 0.8 + 0.36 * len(points)
+        alt = f"{test_set}, mean WER. {_join(said)}."
+        picture = album.add(
+            f"methods_{test_set}",
+            alt,
+            height,
+            draw_methods,
+            points,
+            setting.styles,
+            test_set,
+        )
+        seeds = sorted({len(p.wer[test_set]) for p in points})
+        caption = f"{test_set}: WER by method, {_seeds(seeds)} a row."
+        figures.append(Figure(picture, caption))
+    section.blocks.append(Figures(figures))
+    weights = sorted({e.frame_weights for e in setting.experiments} - {""})
+    if weights:
+        section.say(f"Frame weights of the RKD stages here: {', '.join(weights)}.")
+    return section
+
+
+def _seeds(counts: List[int]) -> str:
+    low, high = counts[0], counts[-1]
+    number = f"{low}" if low == high else f"{low} to {high}"
+    return f"{number} seed{'s' * (high > 1)}"
 
 
 def draw_costs(
-    figure: Figure, points: Sequence[Point], styles: Styles, test_set: str, cost: str
+    figure: Canvas, points: Sequence[Point], styles: Styles, test_set: str, cost: str
 ):
     """Draw WER against ``parameters`` or ``rtf``: means, ranges and the Pareto front.
 
@@ -104,7 +216,7 @@ def _name_students(axes, points: Sequence[Point], xs: Sequence[float]) -> None:
 
 
 def draw_methods(
-    figure: Figure, points: Sequence[Point], styles: Styles, test_set: str
+    figure: Canvas, points: Sequence[Point], styles: Styles, test_set: str
 ):
     """Draw a row a point: each seed a ring, their mean a bar."""
     axes = figure.subplots()
@@ -127,84 +239,3 @@ def draw_methods(
         axes.set_xlim(left=0)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel(f"WER {test_set} (%)")
-
-
-def draw_curves(
-    figure: Figure,
-    term: str,
-    lines: Sequence[Tuple[str, Curves, int]],
-    styles: Styles,
-):
-    """Draw one loss of several runs over the epochs of both stages.
-
-    Args:
-        figure: to draw on.
-        term: logged key.
-        lines: label, curves, and epochs of the first stage (0: one stage).
-        styles: of the labels.
-    """
-    axes = figure.subplots()
-    values = []
-    for label, curves, first in lines:
-        color, marker = styles[label]
-        for mode, dashes in LINES.items():
-            line = curves.get(mode, {}).get(term, {})
-            values += line.values()
-            for stage in _split(line, first):
-                style = {"marker": marker} if mode == "valid" else {}
-                axes.plot(
-                    *zip(*stage),
-                    dashes,
-                    color=color,
-                    markersize=3.5,
-                    mfc="none",
-                    **style,
-                )
-        axes.plot([], [], "-", color=color, marker=marker, mfc="none", label=label)
-        if first:
-            axes.axvline(first + 0.5, color="#999999", linewidth=0.8)
-    if spans(values, MAX_LOSS_SPAN):
-        use_log_scale(axes.yaxis, values, 1.1)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("epoch")
-    axes.set_ylabel(term)
-    add_legend(figure)
-
-
-def _split(line, first: int):
-    """Part the stages, whose losses are not the same sum."""
-    points = sorted(line.items())
-    stages = ([p for p in points if p[0] <= first], [p for p in points if p[0] > first])
-    return [stage for stage in stages if stage]
-
-
-def _cut(word: str) -> str:
-    return word if len(word) <= MAX_WORD else f"{word[: MAX_WORD - 1]}…"
-
-
-def draw_confusions(
-    figure: Figure, fixed: Sequence[Confusion], broken: Sequence[Confusion]
-):
-    """Draw the counts before and after, of rarer and of more frequent confusions."""
-    parts = [("rarer", fixed), ("more frequent", broken)]
-    parts = [(title, found) for title, found in parts if found]
-    sizes = [len(found) + 1 for _, found in parts]
-    grid = figure.subplots(len(parts), squeeze=False, height_ratios=sizes, sharex=True)
-    for axes, (title, found) in zip(grid[:, 0], parts):
-        rows = range(len(found))
-        bars = [
-            ([c.before for c in found], -0.2, METHOD_STYLES["none"][0], "//", "before"),
-            ([c.after for c in found], 0.2, METHOD_STYLES["skd"][0], None, "after"),
-        ]
-        for counts, shift, color, hatch, label in bars:
-            places = [row + shift for row in rows]
-            style = {"color": color, "hatch": hatch, "edgecolor": "white"}
-            axes.barh(places, counts, 0.38, linewidth=0, label=label, **style)
-        names = [f"{_cut(c.reference)} → {_cut(c.recognised)}" for c in found]
-        axes.set_yticks(rows, names, fontsize=8)
-        axes.set_ylim(len(found) - 0.5, -0.5)
-        axes.grid(axis="y", visible=False)
-        axes.set_title(f"{title} with distillation")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    grid[-1, 0].set_xlabel("times, over all seeds in common")
-    add_legend(figure)

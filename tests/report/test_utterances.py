@@ -1,15 +1,13 @@
 import numpy as np
-import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from espnet_tutornet.report.plots_speech import (
+from espnet_tutornet.report.spikes import Spike
+from espnet_tutornet.report.utterances import (
     Row,
     UtterancePicture,
-    draw_offsets,
     draw_utterance,
 )
-from espnet_tutornet.report.spikes import Spike
 
 NON_BLANK = np.array([[0.0, 0.9], [0.5, 0.01], [0.0, 0.0]])
 
@@ -56,16 +54,3 @@ def test_letters_without_room_are_left_out():
     spaces = [Spike("<space>", 1, 1.0), Spike("X", 9, 1.0)]
     figure, _ = draw(rows=[Row("teacher", "red", NON_BLANK, spaces, 0.5)])
     assert letters(figure.axes[3]) == ["␣"]  # X is after the end
-
-
-def test_offsets_are_shares_and_keep_what_is_far_away():
-    figure = Figure(layout="constrained")
-    found = [0.0] * 990 + [20.0] * 5 + [-4000.0] * 5
-    styles = {"SKD": ("blue", "s"), "No": ("red", "o")}
-    draw_offsets(figure, {"SKD": found, "No": [0.0]}, styles, 20.0)
-    line = figure.axes[0].lines[0]
-    shares = dict(zip(line.get_xdata().round(6).tolist(), line.get_ydata().tolist()))
-    assert sum(shares.values()) == pytest.approx(100.0)
-    assert (shares[0.0], shares[20.0]) == (99.0, 0.5)
-    assert shares[min(shares)] == 0.5
-    assert line.get_label() == "SKD, median +0 ms"

@@ -1,17 +1,9 @@
-import warnings
-
 import pytest
 from matplotlib.figure import Figure
 
-from espnet_tutornet.report.confusions import Confusion
-from espnet_tutornet.report.pictures import Album, choose_styles
-from espnet_tutornet.report.plots import (
-    draw_confusions,
-    draw_costs,
-    draw_curves,
-    draw_methods,
-)
+from espnet_tutornet.report.pictures import choose_styles
 from espnet_tutornet.report.points import Point
+from espnet_tutornet.report.scores import draw_costs, draw_methods
 
 
 def point(student, method, parameters, *wer):
@@ -77,36 +69,3 @@ def test_methods_have_a_ring_a_seed_and_a_bar(figure):
     assert list(lines[3].get_xdata()) == [12.0, 14.0]
     names = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
     assert names == ["big\nteacher", "small\nnone", "skd"]
-
-
-def test_curves_break_between_the_stages(figure):
-    loss = {1: 0.5, 2: 0.4, 3: 90.0, 4: 50.0}
-    curves = {"valid": {"loss": loss}, "train": {"loss": {3: 99.0}}}
-    draw_curves(figure, "loss", [("skd", curves, 2)], STYLES)
-    drawn = [line.get_xydata().tolist() for line in figure.axes[0].lines]
-    assert drawn[:2] == [[[1, 0.5], [2, 0.4]], [[3, 90.0], [4, 50.0]]]
-    assert [[3, 99.0]] in drawn
-    assert [[2.5, 0.0], [2.5, 1.0]] in drawn  # the border
-    assert figure.axes[0].get_yscale() == "log"
-
-
-def test_curves_of_like_size_stay_linear(figure):
-    curves = {"valid": {"loss": {1: 3.0, 2: 1.0}}}
-    draw_curves(figure, "loss", [("skd", curves, 0)], STYLES)
-    assert figure.axes[0].get_yscale() == "linear"
-
-
-def test_confusions_draw_only_the_lists_that_have_some(figure):
-    draw_confusions(figure, [Confusion("A", "B", 5, 2)], [])
-    (axes,) = figure.axes
-    assert [bar.get_width() for bar in axes.patches] == [5, 2]
-    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["A → B"]
-
-
-def test_a_word_without_end_leaves_room_for_the_bars(tmp_path):
-    # what a student without spaces says
-    found = [Confusion("INTERNATIONALE", "N" * 200, 5, 2)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # of a layout that does not fit
-        picture = Album(tmp_path).add("a", "a", 2.0, draw_confusions, found, [])
-    assert f"INTERNATIONALE → {'N' * 13}…" in picture.svg

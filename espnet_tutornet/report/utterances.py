@@ -1,22 +1,74 @@
-"""Section on speech: utterances frame by frame, to see and to hear."""
+"""Utterances, frame by frame: what models say, and when."""
 
-from typing import TYPE_CHECKING, List, Optional
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 import numpy as np
+from matplotlib.figure import Figure as Canvas
 
 from espnet_tutornet.report.models import Key, Models, spread
 from espnet_tutornet.report.page import Audio, Figure, Figures, Heading, Section
 from espnet_tutornet.report.pictures import METHOD_STYLES, Album
-from espnet_tutornet.report.plots_speech import Row, UtterancePicture, draw_utterance
 from espnet_tutornet.report.points import best_distilled
 from espnet_tutornet.report.setting import Setting
-from espnet_tutornet.report.spikes import find_spikes, force_align
+from espnet_tutornet.report.spikes import Spike, find_spikes, force_align
 
 if TYPE_CHECKING:
     from espnet_tutornet.report.recognition import Outputs, Recogniser
 
 MAX_SECONDS = 4.0  # of a picture; the audio is whole
 MAX_STUDENTS = 2  # of a picture
+PER_ROW = 0.85  # inches of a model's row
+NAMES = {"<space>": "␣", "▁": "␣"}
+LETTER = 0.021  # width of a letter, as a share of the picture
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one model says of the utterance.
+
+    Attributes:
+        label: its name.
+        color: of its bars.
+        non_blank: (T, V - 1) probabilities.
+        spikes: of the greedy path.
+        shift: seconds a frame.
+    """
+
+    label: str
+    color: str
+    non_blank: np.ndarray
+    spikes: Sequence[Spike]
+    shift: float
+
+
+@dataclass(frozen=True)
+class UtterancePicture:
+    """What is drawn of an utterance, below each other.
+
+    Attributes:
+        mel: (M, F) log-mel energies in dB.
+        mel_shift: seconds a column.
+        reference: token, start and stop in seconds, aligned on the teacher.
+        weights: (T,) of RKD, on the teacher's frames, or None.
+        weights_name: of the kind of weights.
+        rows: the teacher's first.
+        seconds: shown.
+    """
+
+    mel: np.ndarray
+    mel_shift: float
+    reference: List[Tuple[str, float, float]]
+    weights: np.ndarray
+    weights_name: str
+    rows: Sequence[Row]
+    seconds: float
+
+    @property
+    def height(self) -> float:
+        """Return the height of the picture in inches."""
+        bars = (bool(self.reference) + (self.weights is not None)) * 0.6
+        return 1.4 + bars + PER_ROW * len(self.rows)
 
 
 def show_utterances(
@@ -145,3 +197,81 @@ def _align(setting: Setting, models: Models, heard: "Outputs", utt_id: str, text
     shift = heard.shift / 1000
     names = [models.teacher.token_list[number] for number in ids]
     return [(n, a * shift, b * shift) for n, (a, b) in zip(names, spans)]
+
+
+def draw_utterance(figure: Canvas, shown: UtterancePicture):
+    """Draw spectrogram, reference, frame weights and a row a model."""
+    heights = [1.0]
+    heights += [0.5] * bool(shown.reference)
+    heights += [0.55] * (shown.weights is not None)
+    heights += [PER_ROW] * len(shown.rows)
+    grid = figure.subplots(
+        len(heights), squeeze=False, height_ratios=heights, sharex=True
+    )
+    panels = list(grid[:, 0])
+    _draw_mel(panels.pop(0), shown)
+    if shown.reference:
+        _draw_reference(panels.pop(0), shown)
+    if shown.weights is not None:
+        axes = panels.pop(0)
+        times = (np.arange(len(shown.weights)) + 0.5) * shown.rows[0].shift
+        axes.fill_between(times, shown.weights, step="mid", color="#CC79A7")
+        axes.set_title(f"frame weights of RKD: {shown.weights_name}", pad=2)
+        axes.set_ylim(bottom=0)
+    for axes, row in zip(panels, shown.rows):
+        _draw_row(axes, row, shown.seconds)
+    grid[-1, 0].set_xlim(0, shown.seconds)
+    grid[-1, 0].set_xlabel("seconds")
+
+
+def _draw_mel(axes, shown: UtterancePicture) -> None:
+    bands, columns = shown.mel.shape
+    top = shown.mel.max()
+    axes.imshow(
+        shown.mel,
+        origin="lower",
+        aspect="auto",
+        cmap="magma",
+        vmin=top - 70,  # dB under the loudest
+        vmax=top,
+        extent=(0, columns * shown.mel_shift, 0, bands),
+    )
+    axes.set_title("log-mel energies", pad=2)
+    axes.set_ylabel("band")
+    axes.grid(False)
+
+
+def _draw_reference(axes, shown: UtterancePicture) -> None:
+    for index, (token, start, stop) in enumerate(shown.reference):
+        color = "#56B4E9" if index % 2 else "#0072B2"
+        axes.axvspan(start, stop, color=color, alpha=0.5, linewidth=0)
+    marks = [(token, (start + stop) / 2) for token, start, stop in shown.reference]
+    _write_tokens(axes, marks, (0.18, 0.5, 0.82), shown.seconds)
+    axes.set_ylim(0, 1)
+    axes.set_yticks([])
+    axes.set_title("reference, aligned on the teacher's posteriors", pad=2)
+
+
+def _draw_row(axes, row: Row, seconds: float) -> None:
+    frames, tokens = np.nonzero(row.non_blank > 0.02)
+    times = (frames + 0.5) * row.shift
+    heights = row.non_blank[frames, tokens]
+    axes.vlines(times, 0, heights, color=row.color, linewidth=1.2)
+    marks = [(s.token, (s.frame + 0.5) * row.shift) for s in row.spikes]
+    _write_tokens(axes, marks, (1.14, 1.42, 1.7), seconds)
+    axes.set_ylim(0, 1.9)
+    axes.set_yticks([0, 1])
+    axes.set_title(row.label, pad=2)
+
+
+def _write_tokens(axes, marks, levels: Sequence[float], seconds: float) -> None:
+    """Write tokens on the lowest level that has room."""
+    ends = [-1.0] * len(levels)  # of what is written on each level, in seconds
+    for token, time in marks:
+        token = NAMES.get(token, token)
+        need = LETTER * seconds * (0.5 + 0.5 * len(token))
+        free = [n for n, end in enumerate(ends) if time - need / 2 >= end]
+        if not free or time > seconds:
+            continue
+        axes.text(time, levels[free[0]], token, ha="center", va="center", fontsize=7)
+        ends[free[0]] = time + need / 2

@@ -1,22 +1,73 @@
-"""Section on the inside: when students say their tokens, and how they see frames."""
+"""The inside: when students say their tokens, and how alike they see frames."""
 
 import math
 from dataclasses import dataclass, field
 from statistics import mean, median, stdev
-from typing import TYPE_CHECKING, Dict, List, Optional
+from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
+from matplotlib.figure import Figure as Canvas
 
 from espnet_tutornet.report.models import Key, Models, spread
 from espnet_tutornet.report.page import Figure, Figures, Section, Table
-from espnet_tutornet.report.pictures import HEIGHT, Album
-from espnet_tutornet.report.plots_speech import draw_offsets
+from espnet_tutornet.report.pictures import HEIGHT, Album, Styles, add_legend
 from espnet_tutornet.report.setting import Setting
-from espnet_tutornet.report.similarity import linear_cka, match_frames
 from espnet_tutornet.report.spikes import find_spikes, spike_offsets
 
 if TYPE_CHECKING:
     from espnet_tutornet.report.recognition import Outputs, Recogniser
+
+
+def linear_cka(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the linear centred kernel alignment of two representations.
+
+    It is 1 where one is a rotation of the other, scaled and shifted, 0 where nothing in
+    one can be read off the other by a linear map, and does not ask for equal widths.
+
+    Args:
+        first: (N, D1), a row a frame.
+        second: (N, D2), the same frames.
+
+    Returns:
+        A number in [0, 1]; NaN where either does not change from frame to frame,
+        or there is no frame.
+
+    Raises:
+        ValueError: the numbers of frames differ.
+
+    Source:
+        Kornblith et al., arXiv 1905.00414.
+
+    Example:
+        >>> frames = np.array([[0.0, 1.0], [2.0, 0.0], [1.0, 1.0]])
+        >>> round(linear_cka(frames, 3.0 * frames[:, ::-1] + 5.0), 6)
+        1.0
+    """
+    if len(first) != len(second):
+        raise ValueError(f"expected the same frames, got {len(first)}, {len(second)}.")
+    if not len(first):
+        return math.nan
+    first, second = (x - x.mean(axis=0) for x in (first, second))
+    norms = [np.linalg.norm(x.T @ x) for x in (first, second)]
+    if not all(norms):
+        return math.nan
+    return float(np.linalg.norm(first.T @ second) ** 2 / (norms[0] * norms[1]))
+
+
+def match_frames(ours: Tuple[int, float], theirs: Tuple[int, float]) -> List[int]:
+    """Return for each of our frames theirs whose centre is nearest.
+
+    Args:
+        ours: number of frames and their distance in milliseconds.
+        theirs: the same.
+
+    Example:
+        >>> match_frames((4, 20.0), (2, 40.0))
+        [0, 0, 1, 1]
+    """
+    (count, shift), (limit, their_shift) = ours, theirs
+    times = (np.arange(count) + 0.5) * shift / their_shift - 0.5
+    return np.clip(np.ceil(times - 0.5), 0, limit - 1).astype(int).tolist()
 
 
 @dataclass
@@ -134,3 +185,38 @@ def _listen(models: Models, utt_ids: List[str]) -> Dict[Key, Heard]:
 
 def _spikes(outputs: "Outputs", recogniser: "Recogniser"):
     return find_spikes(outputs.log_probs, recogniser.token_list, recogniser.blank_id)
+
+
+def draw_offsets(
+    figure: Canvas,
+    offsets: Mapping[str, Sequence[float]],
+    styles: Styles,
+    width: float,
+):
+    """Draw how much later than the teacher each model says its tokens.
+
+    Args:
+        figure: to draw on.
+        offsets: label -> milliseconds, not empty.
+        styles: of the labels.
+        width: of a bin in milliseconds, a student's frame.
+    """
+    axes = figure.subplots()
+    values = np.concatenate([np.asarray(found) for found in offsets.values()])
+    low, high = np.percentile(values, [0.5, 99.5])
+    reach = max(1, round(max(-low, high) / width) + 1)
+    edges = (np.arange(-reach, reach + 2) - 0.5) * width
+    for label, found in offsets.items():
+        color, marker = styles[label]
+        counts, _ = np.histogram(np.clip(found, edges[0], edges[-1] - 1e-9), edges)
+        share = 100 * counts / len(found)
+        middles = (edges[:-1] + edges[1:]) / 2
+        shown = f"{label}, median {median(found):+.0f} ms"
+        style = {"marker": marker, "markersize": 3.5, "mfc": "none", "label": shown}
+        style["markevery"] = np.flatnonzero(share >= 1.0).tolist()
+        axes.plot(middles, share, "-", color=color, drawstyle="steps-mid", **style)
+    axes.axvline(0, color="#777777", linewidth=0.8, linestyle="--")
+    axes.set_xlabel("student minus teacher (ms)")
+    axes.set_ylabel("share of tokens (%)")
+    axes.set_ylim(bottom=0)
+    add_legend(figure)

@@ -1,8 +1,16 @@
+import warnings
 from collections import Counter
 
 import pytest
+from matplotlib.figure import Figure
 
-from espnet_tutornet.report.confusions import compare_confusions, count_substitutions
+from espnet_tutornet.report.pictures import Album
+from espnet_tutornet.report.words import (
+    Confusion,
+    compare_confusions,
+    count_substitutions,
+    draw_confusions,
+)
 
 REFS = {"a": "ONE NINE TWO".split(), "b": ["SIX"]}
 
@@ -32,3 +40,20 @@ def test_confusions_are_ordered_by_their_change():
     ]
     assert [(c.reference, c.change) for c in broken] == [("E", 7), ("D", 3)]
     assert [len(found) for found in compare_confusions(before, after, 1)] == [1, 1]
+
+
+def test_confusions_draw_only_the_lists_that_have_some():
+    figure = Figure(layout="constrained")
+    draw_confusions(figure, [Confusion("A", "B", 5, 2)], [])
+    (axes,) = figure.axes
+    assert [bar.get_width() for bar in axes.patches] == [5, 2]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["A → B"]
+
+
+def test_a_word_without_end_leaves_room_for_the_bars(tmp_path):
+    # what a student without spaces says
+    found = [Confusion("INTERNATIONALE", "N" * 200, 5, 2)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of a layout that does not fit
+        picture = Album(tmp_path).add("a", "a", 2.0, draw_confusions, found, [])
+    assert f"INTERNATIONALE → {'N' * 13}…" in picture.svg
