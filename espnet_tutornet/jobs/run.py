@@ -36,7 +36,7 @@ from espnet_tutornet.jobs.job import (
     take_ready,
 )
 from espnet_tutornet.jobs.lifetime import die_with
-from espnet_tutornet.utils.command import exit_on_error
+from espnet_tutornet.utils.command import exit_on_error, is_foreseen
 from espnet_tutornet.utils.files import atomic_write
 
 
@@ -149,6 +149,8 @@ def _child(job: Job, threads: int, parent: int) -> None:
             finished.check_job(module.get_parser().parse_args(list(job.args)))
         except (ValueError, RuntimeError, OSError) as error:
             job.forget()
+            if not is_foreseen(error):
+                raise
             sys.exit(f"{job.module}: error: {error}")
     print(f"# ended, {time.time() - start:.1f} s")
 

@@ -1,17 +1,50 @@
 """What every command shares: one clear line instead of a traceback."""
 
+import errno
 import functools
+import linecache
 import os
 import sys
+from pathlib import Path
 from typing import Callable
+
+PACKAGE = Path(__file__).resolve().parents[1]
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def is_foreseen(error: BaseException, *more: str) -> bool:
+    """Tell whether an error needs no traceback: its message says what to do.
+
+    Foreseen are an ``OSError`` that names a path or tells of a full disk, and a
+    ``ValueError``, ``RuntimeError`` or ``OSError`` that a ``raise`` statement of this
+    package made. The same types from inside torch, ESPnet or numpy are not: a shape
+    that does not fit, memory of a GPU that ran out. The place tells, and not a class
+    of our own: callers see the types that Python has for it, no ``raise`` can be
+    written that is forgotten, and an error of a worker elsewhere is told apart, too.
+
+    Args:
+        error: as it was caught.
+        more: source files whose ``raise`` statements count, too.
+    """
+    if not isinstance(error, (ValueError, RuntimeError, OSError)):
+        return False
+    if isinstance(error, OSError) and (error.filename or error.errno in FULL_DISK):
+        return True
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return False
+    file = trace.tb_frame.f_code.co_filename
+    ours = file in more or PACKAGE in Path(file).resolve().parents
+    return ours and linecache.getline(file, trace.tb_lineno).split()[:1] == ["raise"]
 
 
 def exit_on_error(main: Callable) -> Callable:
     """Turn a foreseen error of ``main`` into one line on stderr and status 1.
 
-    Foreseen are ValueError, FileNotFoundError, RuntimeError and OSError: a bad
-    value, a missing path, a state that does not fit, a full disk. Anything else is
-    a defect and keeps its traceback, as does everything under
+    What is foreseen is said in :func:`is_foreseen`. Anything else is a defect, or
+    comes from a library, and keeps its traceback, as does everything under
     ``TUTORNET_TRACEBACK=1``.
     """
 
@@ -20,7 +53,8 @@ def exit_on_error(main: Callable) -> Callable:
         try:
             return main(*args, **kwargs)
         except (ValueError, RuntimeError, OSError) as error:
-            if os.environ.get("TUTORNET_TRACEBACK") == "1":
+            wanted = os.environ.get("TUTORNET_TRACEBACK") == "1"
+            if wanted or not is_foreseen(error, main.__code__.co_filename):
                 raise
             spec = sys.modules[main.__module__].__spec__  # of "python -m NAME"
             name = spec.name if spec else sys.argv[0]

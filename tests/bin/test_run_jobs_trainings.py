@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 STOCK, MASKED, STUDENT = (
@@ -119,3 +120,21 @@ def test_statistics_of_audio_with_a_nan_fail(wav_data, nan_data, launch):
     assert done.done("stats") and not done.done("bad")
     said = f"{done.path}/bad/train/feats_stats.npz: 20 of 20 values of sum are NaN"
     assert said in done.output
+
+
+def test_an_error_inside_torch_keeps_its_traceback_in_the_log(
+    wav_data, launch, tmp_path
+):
+    """After hours of training, the one line of a shape told nobody where it was."""
+    stats = {key: np.ones(7, np.float32) for key in ("sum", "sum_square")}
+    np.savez(tmp_path / "stats.npz", count=np.array(9), **stats)
+    words = ("--normalize", "global_mvn")
+    words += ("--normalize_conf", f"stats_file={tmp_path}/stats.npz")
+    missing = ("--init_param", f"{tmp_path}/nothing.pth")
+    done = launch(shape=(MASKED, wav_data, *words), path=(MASKED, wav_data, *missing))
+    assert done.status == 1 and not done.done("shape") and not done.done("path")
+    assert "Traceback" in done.log("shape") and "global_mvn.py" in done.log("shape")
+    assert "RuntimeError: The size of tensor" in done.log("shape")
+    assert f"last lines of {done.path}/shape/train.log" in done.output
+    assert f"{tmp_path}/nothing.pth" in done.log("path")
+    assert "Traceback" not in done.log("path")

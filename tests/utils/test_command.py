@@ -1,9 +1,22 @@
+import errno
+import os
 import subprocess
 import sys
+from concurrent.futures import Future
 
+import numpy as np
 import pytest
+import torch
 
+from espnet_tutornet.losses.masking import utterance_mean
+from espnet_tutornet.scoring.score import check_pairs
 from espnet_tutornet.utils.command import exit_on_error
+
+
+@exit_on_error
+def call(function, *args):
+    """Call a function."""
+    return function(*args)
 
 
 @exit_on_error
@@ -18,7 +31,7 @@ def fail_with(error):
         ValueError("bad value"),
         FileNotFoundError("no file"),
         RuntimeError("bad state"),
-        OSError("disk full"),
+        OSError("cannot write"),
     ],
 )
 def test_foreseen_errors_become_one_line_and_status_one(error, capsys, monkeypatch):
@@ -35,6 +48,46 @@ def test_foreseen_errors_become_one_line_and_status_one(error, capsys, monkeypat
 def test_a_defect_keeps_its_traceback(error):
     with pytest.raises(type(error)):
         fail_with(error)
+
+
+@pytest.mark.parametrize(
+    "function, args, error",
+    [
+        (torch.mm, (torch.zeros(2, 3), torch.zeros(2, 3)), RuntimeError),
+        (torch.nn.Linear(3, 4), (torch.zeros(2, 5),), RuntimeError),
+        (np.zeros(4).reshape, (3, 3), ValueError),
+        (int, ("x",), ValueError),
+        # a line of the package that raises nothing itself
+        (utterance_mean, (torch.zeros(2, 3), torch.ones(2, 2) > 0), RuntimeError),
+    ],
+)
+def test_an_error_inside_a_library_keeps_its_traceback(function, args, error):
+    """A shape that did not fit, in a training of hours, was one line."""
+    with pytest.raises(error):
+        call(function, *args)
+
+
+def test_an_error_that_a_function_of_the_package_raises_is_one_line(capsys):
+    with pytest.raises(SystemExit):
+        call(check_pairs, {"a": ["A"]}, {})
+    error = capsys.readouterr().err
+    assert "1 utterances have no hypothesis: a." in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG])
+def test_a_full_disk_is_one_line(number, capsys):
+    failed = Future()
+    failed.set_exception(OSError(number, os.strerror(number)))
+    with pytest.raises(SystemExit):
+        call(failed.result)  # raised by another module than ours
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_missing_file_is_one_line_that_names_it(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        call(open, tmp_path / "nothing")
+    error = capsys.readouterr().err
+    assert str(tmp_path / "nothing") in error and error.count("\n") == 1
 
 
 def test_the_variable_keeps_the_traceback(monkeypatch):
