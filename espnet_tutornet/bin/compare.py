@@ -8,37 +8,16 @@ comparison tries it again. The grid: see ``espnet_tutornet.compare.grid``.
 """
 
 import argparse
-import fcntl
 import signal
 import sys
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
 
 from espnet_tutornet.compare.comparison import Comparison
 from espnet_tutornet.compare.grid import read_grid, read_options
 from espnet_tutornet.compare.records import read_records
 from espnet_tutornet.compare.summary import TEACHER
 from espnet_tutornet.utils.command import exit_on_error
-
-
-@contextmanager
-def lock(out: Path) -> Iterator[None]:
-    """Hold a comparison's directory.
-
-    Raises:
-        RuntimeError: another comparison works there.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("a") as f:
-        try:
-            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RuntimeError(
-                f"another comparison works in {out} (it holds {f.name}). Wait for it, "
-                "stop it, or give another --out_dir."
-            ) from error
-        yield
+from espnet_tutornet.utils.lock import hold
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -104,7 +83,7 @@ def main(cmd=None) -> None:
         )
     out = (args.out_dir or Path("compare", args.grid.stem)).resolve()
     records = read_records(args.records) if args.records else None
-    with lock(out):
+    with hold(out, "another comparison", ", or give another --out_dir"):
         comparison = Comparison(settings, out, run_sh, args.nj, args.baseline, records)
         if args.dry_run:
             for trial, outcome in comparison.outcomes.items():

@@ -1,12 +1,10 @@
 """Write a teacher's outputs for whole data directories, once, for every student."""
 
 import argparse
-import fcntl
 import hashlib
 import re
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Iterator, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Mapping, Optional, Sequence, Tuple
 
 from espnet_tutornet.cache.forms import VALUE_BYTES
 from espnet_tutornet.cache.manifest import FILE, read_manifest
@@ -15,6 +13,7 @@ from espnet_tutornet.data.data_dir import read_two_columns
 from espnet_tutornet.teacher.cluster import BACKENDS
 from espnet_tutornet.utils.command import exit_on_error
 from espnet_tutornet.utils.files import atomic_write
+from espnet_tutornet.utils.lock import hold
 
 WAV_SCP = "wav.scp"
 
@@ -67,8 +66,7 @@ def main(cmd: Optional[Sequence[str]] = None) -> None:
     """Dump what is missing or damaged; a complete cache is left as it is."""
     args = get_parser().parse_args(cmd)
     form, codes = parse_form(args.hidden_form)
-    args.out_dir.mkdir(parents=True, exist_ok=True)
-    with _only_one(args.out_dir):
+    with hold(args.out_dir, "another dump"):
         lengths = _gather(args.data_dirs, args.out_dir)
         request = _request(args, lengths)
         if _is_complete(args.out_dir, request):
@@ -134,19 +132,6 @@ def parse_form(text: str) -> Tuple[str, int]:
             f"bytes, as pq32, got {text!r}."
         )
     return text, 0
-
-
-@contextmanager
-def _only_one(directory: Path) -> Iterator[None]:
-    with (directory / ".lock").open("w") as f:
-        try:
-            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RuntimeError(
-                f"another process writes {directory} (it holds {directory}/.lock). "
-                "Wait for it, or stop it."
-            ) from None
-        yield
 
 
 def _gather(data_dirs: Sequence[Path], out_dir: Path) -> Dict[str, int]:

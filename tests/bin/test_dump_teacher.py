@@ -155,7 +155,7 @@ def test_two_dumps_into_one_directory_are_refused(dump, capsys, tmp_path):
     with (tmp_path / "cache/.lock").open("w") as f:
         fcntl.flock(f, fcntl.LOCK_EX)
         message = refused(dump, capsys)
-    assert "another process writes" in message
+    assert "another dump works in" in message
 
 
 def test_an_utterance_in_two_directories_is_refused(dump, capsys, data_dirs):
