@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
-from espnet_tutornet.utils.files import atomic_write
+from espnet_tutornet.utils.files import atomic_write, remove_leftovers
 
 KEYS = ("done", "log", "depends", "resumes")
 
@@ -64,8 +64,12 @@ class Job:
         return any(other.done in self.depends for other in others)
 
     def begin(self, stamp: str) -> None:
-        """Remove the marker, and what an attempt under another stamp left behind."""
+        """Remove the marker, and what an attempt under another stamp left behind.
+
+        Temporary files of an attempt that was killed go under any stamp.
+        """
         self.done.unlink(missing_ok=True)
+        remove_leftovers(self.done.parent)
         begun = self.done.with_suffix(".begun")
         if begun.is_file() and begun.read_text().strip() == stamp:
             return

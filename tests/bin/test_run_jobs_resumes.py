@@ -1,5 +1,8 @@
 """A job goes on from its own checkpoint, and never from another job's."""
 
+import subprocess
+import sys
+
 import pytest
 
 from espnet_tutornet.jobs.job import read_jobs
@@ -60,3 +63,22 @@ def test_a_job_that_begins_is_not_done(begin, tmp_path):
     (tmp_path / ".train.done").touch()
     begin("a")
     assert not (tmp_path / ".train.done").exists()
+
+
+WRITER = """
+import os, signal, sys
+from espnet_tutornet.utils.files import atomic_write
+
+with atomic_write(sys.argv[1]):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("argument", ["a", "b"])
+def test_a_job_that_begins_again_removes_temporary_files(begin, tmp_path, argument):
+    """A training killed while it saved left half a checkpoint behind, for ever."""
+    begin("a")
+    subprocess.run([sys.executable, "-c", WRITER, str(tmp_path / "6epoch.pth")])
+    assert [path for path in tmp_path.glob(".6epoch.pth.*.tmp")]
+    begin(argument)
+    assert not [path for path in tmp_path.glob(".6epoch.pth.*")]

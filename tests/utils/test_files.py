@@ -5,11 +5,13 @@ import sys
 
 import pytest
 
-from espnet_tutornet.utils.files import atomic_dir, atomic_write
+from espnet_tutornet.utils import files
+from espnet_tutornet.utils.files import atomic_dir, atomic_write, remove_leftovers
 
 FULL_DISK = """
 import resource, signal, sys
-from espnet_tutornet.utils.files import atomic_dir, atomic_write
+from espnet_tutornet.utils import files
+from espnet_tutornet.utils.files import atomic_dir, atomic_write, remove_leftovers
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
@@ -115,3 +117,79 @@ def test_atomic_dir_fills_the_directory_behind_a_link(tmp_path):
         (new / "text").write_text("new")
     assert (tmp_path / "data").is_symlink()
     assert (tmp_path / "disk" / "text").read_text() == "new"
+
+
+KILLED = """
+import os, signal, sys
+from espnet_tutornet.utils.files import atomic_dir, atomic_write
+
+with atomic_write(sys.argv[1] + "/6epoch.pth"), atomic_dir(sys.argv[1] + "/00003") as d:
+    (d / "last.ark").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def _kill_a_writer(directory):
+    """Return the names of what a killed process left behind."""
+    subprocess.run([sys.executable, "-c", KILLED, str(directory)])
+    names = _names(directory)
+    assert len(names) == 2
+    return names
+
+
+@pytest.mark.parametrize("write", [atomic_write, atomic_dir])
+def test_the_next_writer_removes_what_a_killed_one_left_behind(tmp_path, write):
+    """A training that is resumed need not write the file again that it died in."""
+    _kill_a_writer(tmp_path)
+    with write(tmp_path / "another"):
+        pass
+    assert _names(tmp_path) == ["another"]
+
+
+def test_what_a_living_process_writes_is_not_removed(tmp_path):
+    code = KILLED.replace("os.kill(os.getpid(), signal.SIGKILL)", "print(flush=True)")
+    code += "    input()\n"
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], **pipes
+    ) as other:
+        other.stdout.readline()
+        before = _names(tmp_path)
+        remove_leftovers(tmp_path)
+        assert _names(tmp_path) == before and len(before) == 2
+        other.communicate(b"\n")
+    assert _names(tmp_path) == ["00003", "6epoch.pth"]
+
+
+def test_another_host_s_temporary_files_go_when_they_are_old(tmp_path, monkeypatch):
+    names = _kill_a_writer(tmp_path)
+    monkeypatch.setattr(files.socket, "gethostname", lambda: "elsewhere.example.org")
+    remove_leftovers(tmp_path)
+    assert _names(tmp_path) == names
+    for name in names:
+        os.utime(tmp_path / name, (0, 0))
+    remove_leftovers(tmp_path)
+    assert _names(tmp_path) == []
+
+
+def test_other_hidden_files_stay(tmp_path):
+    names = [".6epoch.pth.99999999.tmp", ".lock", ".train.begun", "a.99999999@b.tmp"]
+    for name in names:
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (0, 0))
+    remove_leftovers(tmp_path)
+    remove_leftovers(tmp_path / "of nothing")
+    assert _names(tmp_path) == names
+
+
+def test_an_old_directory_goes_only_when_the_new_one_is_there(tmp_path):
+    """Killed between the two moves of a swap: it may be the only copy."""
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    old = f".train.{done.pid}@{files.socket.gethostname()}.old"
+    (tmp_path / old).mkdir()
+    remove_leftovers(tmp_path)
+    assert _names(tmp_path) == [old]
+    (tmp_path / "train").mkdir()
+    remove_leftovers(tmp_path)
+    assert _names(tmp_path) == ["train"]
