@@ -158,7 +158,7 @@ def test_the_report_compares_the_students_on_their_test_sets(finished, tmp_path)
     for name in SETS:
         assert f"{name}: WER against parameters" in page
     # the teacher alone was decoded there, when it was checked
-    assert finished.decoded("teacher", "dev_clean").is_dir()
+    assert (finished.exp / "teacher/check/dev_clean/text").is_file()
     assert "dev_clean: WER against" not in page
     assert "No student has decoded texts both" not in page
 

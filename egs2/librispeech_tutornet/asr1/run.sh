@@ -75,7 +75,7 @@ help_message=$(sed -n '/^# General/,/^score_backend/p' "$0"; echo; echo "Stages:
     sed -n 's/^ *log "Stage \([0-9]*: [^"]*\)".*/  \1/p' "$0")
 last_stage=14
 
-cd "$(dirname "$0")"
+cd "$(dirname "$(readlink -f "$0")")"
 . ./db.sh
 . local/parse_options.sh
 . ./cmd.sh
@@ -107,6 +107,7 @@ if runs_stage 0; then
     "${python}" -m espnet_tutornet.bin.versions
 fi
 check_gpus
+check_start
 
 if runs_stage 1; then
     log "Stage 1: Data: ${corpus_dir} -> ${datadir}/{${all_sets// /,}} (mini: made first, a minute; LibriSpeech: downloaded first)"

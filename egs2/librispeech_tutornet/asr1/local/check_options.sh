@@ -1,5 +1,21 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # Sourced by run.sh after its options: are they what they can be, and what do they mean?
+for name in stage stop_stage nj ngpu num_nodes teacher_epochs total_epochs top_k; do
+    [[ "${!name}" =~ ^[0-9]+$ ]] || die "--${name} must be a number, 0 or more, got ${!name:-nothing}."
+done
+for number in ${skip_stages}; do
+    [[ "${number}" =~ ^[0-9]+$ ]] || die "--skip_stages must be numbers of stages, such as \"2 14\", got ${number}."
+done
+for name in keep_going use_streaming; do
+    case "${!name}" in
+        true | false) ;;
+        *) die "--${name} must be true or false, got ${!name:-nothing}." ;;
+    esac
+done
+# They become words of command lines, and parts of lists of files.
+for name in datadir dumpdir expdir corpus_dir teacher_dir teacher_cache teacher_config teacher_model conf_dir rkd_config skd_config inference_config; do
+    [[ "${!name}" != *[[:space:],=]* ]] || die "--${name} must be a path without spaces, commas and =, got '${!name}'. Give another, or a link to it."
+done
 [ "${stage}" -le "${last_stage}" ] || die "--stage ${stage} is past the last stage, ${last_stage}."
 case "${rkd_epochs}" in
     0.* | .*) rkd_epochs=$(awk -v share="${rkd_epochs}" -v total="${total_epochs}" 'BEGIN {n = int(share * total + 0.5); print n ? n : 1}') ;;
@@ -28,15 +44,21 @@ case "${mask_padding}" in
     none) stock_padding=--stock_padding ;;
     *) die "--mask_padding must be teacher, all or none, got ${mask_padding}." ;;
 esac
-case "${keep_going}" in
-    true | false) ;;
-    *) die "--keep_going must be true or false, got ${keep_going}." ;;
-esac
 best_path=false
 if grep -Eqs "^search: *['\"]?best_path" "${inference_config}"; then best_path=true; fi
 if "${best_path}" && "${use_streaming}"; then
     die "--use_streaming true: ${inference_config} decodes whole utterances. Give one of asr_inference_streaming."
 fi
+check_start() {  # has what comes before the first stage been done?
+    local made="${tokendir}/tokens.txt" file maker pair
+    if "${teacher_is_ours}" && { "${uses_posteriors}" || [ -n "${rkd_forms}" ] || [ "${stop_stage}" -ge 12 ]; }; then made="${teacher_model}"; fi
+    for pair in "1 ${datadir}/fs" "3 ${dumpdir}/${train_set}/wav.scp" "4 ${tokendir}/tokens.txt" "6 ${made}"; do
+        read -r maker file <<< "${pair}"
+        if [ "${stage}" -gt "${maker}" ] && [ ! -e "${file}" ]; then
+            die "--stage ${stage}: ${file} is not there, which stage ${maker} makes. Start with --stage ${maker}."
+        fi
+    done
+}
 check_gpus() {  # has this machine the GPUs for what is asked of it? torch is needed, hence after stage 0
     local number found asked=
     if [ "${ngpu}" -eq 0 ]; then return; fi
