@@ -98,7 +98,19 @@ def load_model(
             "Give the .pth that was trained with this configuration."
         ) from None
     model.requires_grad_(False)
+    stop_dropout(model)
     return model.eval(), args
+
+
+def stop_dropout(model: torch.nn.Module) -> None:
+    """Stop the dropout that evaluation does not: that of ESPnet's projected RNNs.
+
+    ``RNNP`` of both releases drops with ``F.dropout(x, p)``, whose default is training:
+    a recurrent encoder with ``dropout`` above 0 says something else at every call.
+    """
+    for module in model.modules():
+        if type(module).__name__ == "RNNP":
+            module.dropout = 0.0
 
 
 class ParametersMismatch(ValueError):

@@ -24,6 +24,15 @@ def test_loaded_model_is_complete_frozen_and_in_eval_mode(teacher_files):
     assert args.encoder == "conformer"
 
 
+@pytest.mark.parametrize("encoder", ["rnn", "vgg_rnn"])
+def test_a_recurrent_model_does_not_drop_what_it_heard(save_asr, tmp_path, encoder):
+    files = save_asr(tmp_path, 1, encoder, encoder_conf={"dropout": 0.5})
+    model, _ = load_model(*files)
+    speech, lengths = torch.randn(1, 16000), torch.tensor([16000])
+    first, second = (model.encode(speech, lengths)[0] for _ in range(2))
+    assert torch.equal(first, second)
+
+
 def test_missing_files_are_named(tmp_path, teacher_files):
     with pytest.raises(FileNotFoundError, match="no teacher configuration at .*c.yaml"):
         load_model(tmp_path / "c.yaml", teacher_files[1])
