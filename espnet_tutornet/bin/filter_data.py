@@ -13,6 +13,7 @@ from espnet_tutornet.data.filtering import (
     read_removed,
 )
 from espnet_tutornet.data.tokens import load_encoder, read_tokens
+from espnet_tutornet.data.unknown import check_unknown
 from espnet_tutornet.utils.command import exit_on_error
 
 
@@ -47,6 +48,12 @@ def get_parser() -> argparse.ArgumentParser:
         type=int,
         help="Samples per frame of the encoder: hop size times subsampling",
     )
+    group.add_argument(
+        "--unk_max",
+        type=float,
+        default=1.0,
+        help="Stop when more of the tokens are <unk> (percent, default: 1)",
+    )
     return parser
 
 
@@ -73,6 +80,8 @@ def main(cmd: Optional[Sequence[str]] = None) -> None:
     if args.token_list is not None:
         encode = load_encoder(args.token_type, args.bpemodel)
         vocabulary = read_tokens(args.token_list)
+        texts = [utt.text for utt in kept]
+        print(check_unknown(args.out_dir, texts, encode, vocabulary, args.unk_max))
         kept, dense = filter_by_ctc(kept, encode, vocabulary, args.samples_per_frame)
         removed += dense
     counts = Counter(row.reason for row in removed)

@@ -18,7 +18,9 @@ DATA_OPTIONS = (
     *("unlabelled_sets", "num_labelled", "speed_perturb_factors", "token_type", "nbpe"),
     *("noisy_sets", "noise_db", "min_wav_duration", "max_wav_duration"),
     *TEACHER_FILES,
+    *("text_case", "cleaner"),
 )
+NEWER = ("text_case", "cleaner")  # empty, they leave older keys as they were
 TEACHER_OPTIONS = (
     *("teacher_train_config", "teacher_epochs", "inference_model", "train_args"),
     "ngpu",
@@ -174,7 +176,9 @@ def group_trials(trials: Iterable[Trial]) -> List[Call]:
 
 def key_of(options: Mapping[str, str], names: Iterable[str]) -> str:
     """Shorten the values of some options to a name that is theirs alone."""
-    values = json.dumps([(name, options[name]) for name in names])
+    values = json.dumps(
+        [(name, options[name]) for name in names if options[name] or name not in NEWER]
+    )
     return hashlib.sha256(values.encode()).hexdigest()[:8]
 
 

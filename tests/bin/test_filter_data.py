@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from espnet_tutornet.bin.filter_data import main
@@ -47,6 +49,36 @@ def test_both_steps_after_each_other_and_twice(data, capsys):
     out = capsys.readouterr().out
     assert "dump: kept 1, removed 1 (1 ctc_target_longer_than_frames)\n" in out
     assert out.endswith("dump: kept 1, removed 0 (-)\n")
+
+
+def _small_letters(data):
+    utts = read_data_dir(data / "data")
+    small = [replace(utt, text=utt.text.lower()) for utt in utts]
+    write_data_dir(data / "small", small)
+
+
+def test_the_share_of_unknown_tokens_is_printed(data, capsys):
+    _run(data, "data", *_ctc(data))
+    assert "dump: 0 of 16 tokens are <unk> (0.00 %)\n" in capsys.readouterr().out
+
+
+def test_capitals_that_teach_small_letters_are_an_error(data, capsys):
+    """Every target became <unk>, and nothing was said."""
+    before = _run(data, "data", *DURATION)
+    _small_letters(data)
+    with pytest.raises(SystemExit, match="1"):
+        _run(data, "small", *_ctc(data))
+    error = capsys.readouterr().err
+    assert "16 of 16 tokens are <unk> (100.00 %), expected at most 1 %" in error
+    assert "'a' 8, 'b' 8" in error and "--text_case upper" in error
+    assert before == {p.name: p.read_text() for p in (data / "dump").iterdir()}
+
+
+def test_unknown_tokens_can_be_accepted(data, capsys):
+    _small_letters(data)
+    files = _run(data, "small", *_ctc(data), "--unk_max", "100")
+    assert "good ab\n" in files["text"]
+    assert "(100.00 %)" in capsys.readouterr().out
 
 
 def test_both_steps_at_once(data):

@@ -83,3 +83,66 @@ def test_bad_rate_is_refused(corpus, capsys, fs):
     assert f"expected auto or a rate in Hz, for example 8000, got '{fs}'" in (
         capsys.readouterr().err
     )
+
+
+def _transcribe(corpus, split, *lines):
+    """Give the split so many utterances, with these transcripts."""
+    chapter = corpus / split / "1/2"
+    ids = [f"1-2-{n:04}" for n in range(len(lines))]
+    for utt_id in ids:
+        soundfile.write(chapter / f"{utt_id}.flac", np.zeros(8000), 8000)
+    text = "".join(f"{utt_id} {line}\n" for utt_id, line in zip(ids, lines))
+    (chapter / "1-2.trans.txt").write_text(text, encoding="utf-8")
+
+
+def _texts(data, name="train_clean"):
+    return [utt.text for utt in read_data_dir(data / name, needs_text=False)]
+
+
+@pytest.mark.parametrize(
+    "options, expected",
+    [
+        ("", ["Mr. Smith, (hello)!", "One"]),
+        ("--text_case upper", ["MR. SMITH, (HELLO)!", "ONE"]),
+        ("--cleaner tacotron", ["MISTER SMITH, HELLO!", "ONE"]),
+        ("--cleaner tacotron --text_case lower", ["mister smith, hello!", "one"]),
+    ],
+)
+def test_the_text_is_rewritten_once(corpus, options, expected):
+    """Nothing of it was there: tokens of another case made every target <unk>."""
+    if "tacotron" in options:
+        pytest.importorskip("tacotron_cleaner")  # only with one of ESPnet's releases
+    _transcribe(corpus, "train-clean", "Mr. Smith, (hello)!", "One")
+    more = ["--splits", "train-clean", "--unlabelled_splits", "dev-clean"]
+    data = _run(corpus, *more, *options.split())
+    assert _texts(data) == expected
+    assert _texts(data, "dev_clean_unlabelled") == [""]
+
+
+def test_empty_options_of_the_text_change_nothing(corpus):
+    data = _run(corpus, "--splits", "dev-clean", "--text_case", "", "--cleaner", "")
+    assert _texts(data, "dev_clean") == ["ONE"]
+
+
+def test_a_transcript_that_a_cleaner_empties_is_named(corpus, capsys):
+    pytest.importorskip("tacotron_cleaner")
+    _transcribe(corpus, "train-clean", "One", "()")
+    with pytest.raises(SystemExit, match="1"):
+        _run(corpus, "--splits", "train-clean", "--cleaner", "tacotron")
+    assert "1-2-0001: '()' is left empty" in capsys.readouterr().err
+    assert not (corpus.parent / "data").exists()
+
+
+def test_unknown_cleaners_list_the_known_ones(corpus, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        _run(corpus, "--splits", "wide", "--cleaner", "tecotron")
+    assert "jaconv" in capsys.readouterr().err
+
+
+def test_a_cleaner_that_is_not_installed_is_missed_at_once(corpus, capsys, monkeypatch):
+    cleaner = pytest.importorskip("espnet2.text.cleaner")
+    monkeypatch.setattr(cleaner, "vietnamese_cleaners", None)
+    with pytest.raises(SystemExit, match="1"):
+        _run(corpus, "--splits", "no-such-split", "--cleaner", "vietnamese")
+    error = capsys.readouterr().err
+    assert "cleaner vietnamese: Please install underthesea" in error

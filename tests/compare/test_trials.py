@@ -21,7 +21,7 @@ OPTIONS = dict.fromkeys(
     "min_wav_duration max_wav_duration teacher "
     "teacher_config teacher_model teacher_train_config teacher_epochs inference_model "
     "inference_config train_args ngpu teacher_layers hidden_form top_k nj "
-    "mask_padding".split(),
+    "mask_padding text_case cleaner".split(),
     "",
 )
 OPTIONS.update(conf_dir="own", rkd_config="conf/r.yaml", skd_config="conf/s.yaml")
@@ -134,7 +134,10 @@ def test_comments_and_the_order_of_keys_are_no_change(tmp_path):
 def test_places_are_shared_by_what_they_depend_on():
     places = {
         name: place({**OPTIONS, name: "other"}, Path("out"), setting())
-        for name in ("total_epochs", "num_labelled", "teacher_epochs", "top_k")
+        for name in (
+            *("total_epochs", "num_labelled", "teacher_epochs", "top_k"),
+            *("text_case", "cleaner"),
+        )
     }
     plain = place(OPTIONS, Path("out"), setting())
     assert plain["expdir"] == "out/exp/s"
@@ -146,4 +149,12 @@ def test_places_are_shared_by_what_they_depend_on():
     assert changed("top_k") == ["teacher_cache"]
     assert changed("teacher_epochs") == ["teacher_cache", "teacher_dir"]
     data = ["datadir", "dumpdir", "teacher_cache", "teacher_dir"]
-    assert changed("num_labelled") == data
+    for name in ("num_labelled", "text_case", "cleaner"):
+        assert changed(name) == data
+
+
+def test_new_options_that_are_empty_move_no_data_or_teacher():
+    """As they would: what is there was prepared and trained before they came."""
+    before = place(OPTIONS, Path("out"), setting())
+    assert before["datadir"] == "out/data/52105178/data"
+    assert before["teacher_dir"] == "out/teachers/0cf19eb1"

@@ -29,11 +29,14 @@ fs=auto             # Sampling rate in Hz; auto: that of the corpus, all files a
 noisy_sets=         # Of test_sets: decode a copy with noise, too, as SET_noisy,
 noise_db="0 10"     # at signal-to-noise ratios drawn from this range.
 speed_perturb_factors=   # For example "0.9 1.0 1.1"; empty: none.
+text_case=          # Write all transcripts in upper or lower case; empty: as they are.
+cleaner=            # ESPnet's for them: tacotron, jaconv, vietnamese, korean_cleaner, whisper_en, whisper_basic.
 min_wav_duration=0.1     # Seconds.
 max_wav_duration=20
 # Tokens
 token_type=char     # char, bpe, unigram, or teacher: those of one that is brought.
 nbpe=500            # Vocabulary size of bpe and unigram.
+unk_max=            # Stop when more tokens of the train or dev set are <unk> (percent); empty: 1.
 # Teacher
 teacher_train_config=  # Train this one (empty: that of the corpus),
 teacher=            # or bring one: a tag of the hub, a packed .zip, a directory,
@@ -117,7 +120,7 @@ if runs_stage 1; then
         "${python}" -m espnet_tutornet.bin.download_librispeech --corpus "${corpus}" --out_dir "$(dirname "${LIBRISPEECH}")"
     fi
     # shellcheck disable=SC2086  # one argument a split
-    "${python}" -m espnet_tutornet.bin.prepare_data --corpus_dir "${corpus_dir}" --splits ${all_sets//_/-} --unlabelled_splits ${unlabelled_sets//_/-} --out_dir "${datadir}" --fs "${fs}"
+    "${python}" -m espnet_tutornet.bin.prepare_data --corpus_dir "${corpus_dir}" --splits ${all_sets//_/-} --unlabelled_splits ${unlabelled_sets//_/-} --out_dir "${datadir}" --fs "${fs}" --text_case "${text_case}" --cleaner "${cleaner}"
     if [ -n "${num_labelled}" ]; then
         "${python}" -m espnet_tutornet.bin.hide_transcripts --data_dir "${datadir}/${split_set}" --num_labelled "${num_labelled}" --labelled_dir "${datadir}/${train_sets}" --unlabelled_dir "${datadir}/${split_set}_without${num_labelled}"
     fi
@@ -156,7 +159,7 @@ if runs_stage 4; then
         "${python}" -m espnet_tutornet.bin.make_tokens --teacher_config "${teacher_config}" --out_dir "${tokendir}"
     fi
     # 40 ms a frame: hop 10 ms, subsampled by 4
-    limits="--token_list ${tokendir}/tokens.txt --token_type $(<"${tokendir}/token_type") --bpemodel ${tokendir}/bpe.model --samples_per_frame $(($(<"${datadir}/fs") / 25))"
+    limits="--token_list ${tokendir}/tokens.txt --token_type $(<"${tokendir}/token_type") --bpemodel ${tokendir}/bpe.model --samples_per_frame $(($(<"${datadir}/fs") / 25))${unk_max:+ --unk_max ${unk_max}}"
     filter_set "${train_set}" "${dumpdir}/${train_set}" "" "${limits}"
     filter_set "${valid_set}" "${dumpdir}/${valid_set}" "" "${limits}"
     [ -z "${hidden_sets}" ] || filter_set "${audio_set}" "" "${dumpdir}/${audio_set}" "${limits}"

@@ -38,6 +38,10 @@ case "${cache_missing}" in
     error | skip | online) ;;
     *) die "--cache_missing must be error, skip or online, got ${cache_missing}." ;;
 esac
+case "${text_case}" in
+    "" | upper | lower) ;;
+    *) die "--text_case must be upper or lower, or empty, got ${text_case}." ;;
+esac
 stock_padding=
 case "${mask_padding}" in
     "" | teacher | all) ;;

@@ -1,0 +1,46 @@
+"""Rewrite transcripts once, before tokens, trainings and scores see them."""
+
+from dataclasses import replace
+from typing import Callable, Dict, Iterable, List, Optional
+
+from espnet_tutornet.data.data_dir import Utterance, raise_problems
+
+TEXT_CASES: Dict[str, Callable[[str], str]] = {"upper": str.upper, "lower": str.lower}
+
+
+def rewrite_texts(
+    utterances: Iterable[Utterance],
+    text_case: str = "",
+    clean: Optional[Callable[[str], str]] = None,
+) -> List[Utterance]:
+    """Clean transcripts, then write them in one case.
+
+    Args:
+        utterances: those without a transcript stay without.
+        text_case: ``upper``, ``lower``, or empty: as it is.
+        clean: such as ESPnet's ``TextCleaner``; None: as it is.
+
+    Raises:
+        ValueError: an unknown ``text_case``, or nothing is left of a transcript.
+    """
+    if text_case and text_case not in TEXT_CASES:
+        raise ValueError(
+            f"text_case must be {' or '.join(TEXT_CASES)}, or empty, got {text_case!r}."
+        )
+    changes = [change for change in (clean, TEXT_CASES.get(text_case)) if change]
+    done, problems = [], []
+    for utt in utterances:
+        text = utt.text
+        if text:
+            for change in changes:
+                text = change(text)
+            text = " ".join(text.split())
+            if not text:
+                problems.append(f"{utt.utt_id}: {utt.text!r} is left empty")
+        done.append(replace(utt, text=text))
+    raise_problems(
+        "transcripts of which the cleaner leaves nothing; remove these utterances, "
+        "or take another cleaner",
+        problems,
+    )
+    return done
