@@ -4,6 +4,7 @@ import errno
 import functools
 import linecache
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Callable
@@ -28,6 +29,8 @@ def is_foreseen(error: BaseException, *more: str) -> bool:
     """
     if not isinstance(error, (ValueError, RuntimeError, OSError)):
         return False
+    if isinstance(error, shutil.Error):  # of files that were copied; it names them
+        return True
     if isinstance(error, OSError) and (error.filename or error.errno in FULL_DISK):
         return True
     trace = error.__traceback__
@@ -45,12 +48,19 @@ def exit_on_error(main: Callable) -> Callable:
 
     What is foreseen is said in :func:`is_foreseen`. Anything else is a defect, or
     comes from a library, and keeps its traceback, as does everything under
-    ``TUTORNET_TRACEBACK=1``.
+    ``TUTORNET_TRACEBACK=1``. Under ``python -O`` no command runs: kaldiio, which reads
+    the cache, and ESPnet work in their asserts.
     """
 
     @functools.wraps(main)
     def wrapped(*args, **kwargs):
         try:
+            if not __debug__:
+                raise RuntimeError(
+                    "expected a Python with asserts, got python -O or PYTHONOPTIMIZE: "
+                    "kaldiio and ESPnet do part of their work in asserts. Run without "
+                    "-O, and unset PYTHONOPTIMIZE."
+                )
             return main(*args, **kwargs)
         except (ValueError, RuntimeError, OSError) as error:
             wanted = os.environ.get("TUTORNET_TRACEBACK") == "1"

@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import Future
@@ -88,6 +89,29 @@ def test_a_missing_file_is_one_line_that_names_it(tmp_path, capsys):
         call(open, tmp_path / "nothing")
     error = capsys.readouterr().err
     assert str(tmp_path / "nothing") in error and error.count("\n") == 1
+
+
+def test_files_that_cannot_be_copied_are_one_line(tmp_path, capsys):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/gone.npz").symlink_to("nowhere")
+    with pytest.raises(SystemExit):
+        call(shutil.copytree, tmp_path / "a", tmp_path / "b")
+    assert "gone.npz" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["-O", "PYTHONOPTIMIZE"])
+def test_python_without_asserts_is_refused(tmp_path, option):
+    """The cache was not read: "Unexpected format", for what an assert had read."""
+    words, variables = ([option], {}) if option == "-O" else ([], {option: "1"})
+    done = subprocess.run(
+        [sys.executable, *words, "-m", "espnet_tutornet.bin.score", "--help"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **variables},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "error: expected a Python with asserts, got python -O" in done.stderr
+    assert "unset PYTHONOPTIMIZE" in done.stderr
 
 
 def test_the_variable_keeps_the_traceback(monkeypatch):
