@@ -16,7 +16,7 @@ import torch
 from espnet2.text.build_tokenizer import build_tokenizer
 
 from espnet_tutornet.data.data_dir import read_two_columns
-from espnet_tutornet.student.best_path import find_best_path
+from espnet_tutornet.student.best_path import TooShort, find_best_path
 from espnet_tutornet.teacher.loading import load_model, sampling_rate
 from espnet_tutornet.utils.command import exit_on_error
 from espnet_tutornet.utils.files import atomic_write
@@ -51,7 +51,7 @@ def read_wave(path: str, fs: Optional[int]) -> torch.Tensor:
 
 @exit_on_error
 def main(cmd=None) -> None:
-    """Write the hypotheses of every utterance.
+    """Write the hypotheses of every utterance, empty ones of what is too short.
 
     Example:
         % python -m espnet_tutornet.bin.best_path --wav_scp data/test/wav.scp \
@@ -66,14 +66,24 @@ def main(cmd=None) -> None:
         )
     tokenizer = build_tokenizer(conf.token_type, getattr(conf, "bpemodel", None))
     folder, fs = args.output_dir / "1best_recog", sampling_rate(conf)
+    short: List[str] = []
     with ExitStack() as stack:
         files = [stack.enter_context(atomic_write(folder / name)) for name in FILES]
         for utt_id, path in read_two_columns(args.wav_scp).items():
-            ids = find_best_path(model, read_wave(path, fs))
+            try:
+                ids = find_best_path(model, read_wave(path, fs))
+            except TooShort:
+                ids = []
+                short.append(utt_id)
             tokens: List[str] = [model.token_list[number] for number in ids]
             found = tokenizer.tokens2text(tokens), " ".join(tokens)
             for f, value in zip(files, (*found, " ".join(map(str, ids)))):
                 print(utt_id, value, file=f)
+    if short:
+        print(
+            f"{len(short)} utterances are too short for the model, their hypotheses "
+            f"are empty: {' '.join(short[:5])}{' ...' if len(short) > 5 else ''}"
+        )
 
 
 if __name__ == "__main__":

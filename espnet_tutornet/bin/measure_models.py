@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from espnet_tutornet.data.data_dir import read_two_columns
 from espnet_tutornet.experiment.results import SIZE_KEYS, read_json
+from espnet_tutornet.student.best_path import TooShort, find_best_path
 from espnet_tutornet.student.cost import (
     describe_network,
     macs_per_second,
@@ -45,20 +46,38 @@ def measure_model(
         model_file: the .pth that belongs to it.
         waves: (S,) samples each, to time on.
         fs: sampling rate in Hz.
+
+    Raises:
+        ValueError: all are too short for the model; those that are, are passed over.
     """
     model, _ = load_model(config, model_file)
+    heard = [wave for wave in waves if _hears(model, wave)]
+    if not heard:
+        raise ValueError(
+            f"{model_file}: expected audio to time on, but all {len(waves)} utterances "
+            f"are too short for it, the longest has {max(map(len, waves))} samples. "
+            "Give longer ones (--wav_scp; of run.sh the first of --test_sets)."
+        )
     measured: Dict[str, Any] = {
         "parameters": sum(p.numel() for p in model.parameters()),
-        "rtf": real_time_factor(model, waves, fs),
+        "rtf": real_time_factor(model, heard, fs),
         "macs_per_second": macs_per_second(model, fs),
         "rtf_int8": None,
     }
     try:
-        measured["rtf_int8"] = real_time_factor(quantize_linear(model), waves, fs)
+        measured["rtf_int8"] = real_time_factor(quantize_linear(model), heard, fs)
     except (AttributeError, RuntimeError, TypeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         print(f"{model_file} does not run in int8: {reason}", file=sys.stderr)
     return measured
+
+
+def _hears(model: torch.nn.Module, wave: torch.Tensor) -> bool:
+    try:
+        find_best_path(model, wave)
+    except TooShort:
+        return False
+    return True
 
 
 def hash_network(config: str, paths: List[str]) -> str:

@@ -8,6 +8,10 @@ from torch import Tensor
 from espnet_tutornet.layers.ctc_path import collapse_path
 
 
+class TooShort(ValueError):
+    """An utterance of which a model makes no frame."""
+
+
 @torch.no_grad()
 def find_best_path(model: torch.nn.Module, wave: Tensor) -> Optional[List[int]]:
     """Encode an utterance and take the best path of the model's CTC branch.
@@ -18,8 +22,20 @@ def find_best_path(model: torch.nn.Module, wave: Tensor) -> Optional[List[int]]:
 
     Returns:
         Token ids without blank; None where there is no CTC branch, after encoding.
+
+    Raises:
+        TooShort: the model makes no frame of so few samples.
     """
-    encoder_out, _ = model.encode(wave[None], torch.tensor([len(wave)]))
+    stft = getattr(getattr(model, "frontend", None), "stft", None)
+    # reflected at its ends, a window takes more samples than half its length
+    if len(wave) <= (stft.n_fft // 2 if getattr(stft, "center", False) else 0):
+        raise TooShort(f"{len(wave)} samples are too few for one window of the STFT.")
+    try:
+        encoder_out, _ = model.encode(wave[None], torch.tensor([len(wave)]))
+    except Exception as error:
+        if type(error).__name__ != "TooShortUttError":  # each release has its own
+            raise
+        raise TooShort(f"{len(wave)} samples are too few: {error}") from error
     if isinstance(encoder_out, tuple):  # with what inner blocks say
         encoder_out = encoder_out[0]
     if model.ctc is None:

@@ -88,3 +88,26 @@ def test_a_model_without_ctc_is_refused(save_asr, wav_data, tmp_path, capsys):
     with pytest.raises(SystemExit):
         decode(files, wav_data / "wav.scp", tmp_path / "out")
     assert "needs a CTC branch" in capsys.readouterr().err
+
+
+def add_short(wav_data, directory):
+    """Return a wav.scp of wav_data and two utterances of one sample and of 20 ms."""
+    lines = (wav_data / "wav.scp").read_text()
+    for name, samples in (("v0", 1), ("v1", 320)):
+        path = directory / f"{name}.wav"
+        soundfile.write(path, torch.zeros(samples).numpy(), 16000)
+        lines += f"{name} {path}\n"
+    (directory / "wav.scp").write_text(lines)
+    return directory / "wav.scp"
+
+
+def test_what_is_too_short_has_an_empty_hypothesis(
+    model_files, wav_data, tmp_path, capsys
+):
+    scp = add_short(wav_data, tmp_path)
+    mixed = decode(model_files, scp, tmp_path / "out")
+    for found, alone in zip(mixed, decode(model_files, wav_data / "wav.scp", tmp_path)):
+        assert found == {**alone, "v0": "", "v1": ""}
+    said = capsys.readouterr().out
+    assert said.count("2 utterances are too short for the model") == 1
+    assert "their hypotheses are empty: v0 v1\n" in said

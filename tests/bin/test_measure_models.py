@@ -1,7 +1,9 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import yaml
 
 from espnet_tutornet.bin import measure_models
@@ -80,3 +82,24 @@ def test_a_missing_model_is_named(model_files, wav_data, tmp_path, capsys):
     assert ended.value.code == 1
     assert f"{tmp_path}/no.pth" in capsys.readouterr().err
     assert not (tmp_path / "measure.json").exists()
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_is_too_short_is_not_timed(model_files, wav_data, tmp_path, capsys, alone):
+    """No measure.json, and so no table, for one utterance of 20 ms."""
+    config, model_file = model_files
+    lines = "" if alone else (wav_data / "wav.scp").read_text()
+    for name, samples in (("a", 1), ("b", 320)):
+        soundfile.write(tmp_path / f"{name}.wav", np.zeros(samples), 16000)
+        lines = f"{name} {tmp_path}/{name}.wav\n{lines}"
+    (tmp_path / "wav.scp").write_text(lines)
+    words = ["--wav_scp", str(tmp_path / "wav.scp")]
+    words += ["--models", f"{tmp_path}={config}={model_file}"]
+    if not alone:
+        main(words)
+        assert json.loads((tmp_path / "measure.json").read_text())["rtf"] > 0
+        return
+    with pytest.raises(SystemExit):
+        main(words)
+    error = capsys.readouterr().err
+    assert "all 2 utterances are too short for it, the longest has 320" in error
