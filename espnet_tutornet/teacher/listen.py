@@ -136,10 +136,28 @@ class Listener:
     def outputs(
         self, utt_ids: Sequence[str], lengths: Mapping[str, int]
     ) -> Iterator[Tuple[str, Dict[str, Tensor]]]:
-        """Yield utterance id and stream -> (T, D) or (T, V), without padding."""
+        """Yield utterance id and stream -> (T, D) or (T, V), without padding.
+
+        Raises:
+            ValueError: a batch is too short for the teacher; its utterances are named.
+        """
         limit = int(self.source.batch_frames * self.teacher.frame_shift)
         for batch in plan_batches(utt_ids, lengths, limit):
-            said = self.listen(batch)
+            try:
+                said = self.listen(batch)
+            except Exception as error:
+                longest = max(lengths[utt_id] for utt_id in batch)
+                # each ESPnet has its own TooShortUttError; torch's STFT names nothing
+                if type(error).__name__ != "TooShortUttError" and (
+                    longest > self.teacher.frame_shift
+                ):
+                    raise
+                raise ValueError(
+                    f"{' '.join(batch[:5])}{' ...' if len(batch) > 5 else ''}: too "
+                    f"short for the teacher, the longest has {longest} samples, and a "
+                    f"frame takes {self.teacher.frame_shift:.0f}. Leave such out: "
+                    "--min_wav_duration of run.sh (stage 3)."
+                ) from error
             streams = dict(said.hidden)
             if said.log_probs is not None:
                 streams["posteriors"] = said.log_probs

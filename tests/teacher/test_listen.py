@@ -52,6 +52,17 @@ def test_outputs_of_a_corpus_are_those_of_its_batches(listener, source):
             assert torch.equal(said[utt_id]["posteriors"], log_probs)
 
 
+@pytest.mark.parametrize("samples", [1, 320])
+def test_what_is_too_short_for_the_teacher_is_named(source, tmp_path, samples):
+    """A dump of hours ended in the STFT or in ESPnet, and nobody knew with what."""
+    soundfile.write(tmp_path / "a.wav", np.zeros(samples), 16000)
+    (tmp_path / "wav.scp").write_text(f"v0 {tmp_path}/a.wav\n")
+    listener = Listener(replace(source, wav_scp=str(tmp_path / "wav.scp")))
+    message = f"^v0: too short for the teacher, the longest has {samples} samples"
+    with pytest.raises(ValueError, match=message):
+        list(listener.outputs(["v0"], {"v0": samples}))
+
+
 def test_the_plan_describes_the_teacher(listener, teacher_files, tokens):
     plan = listener.manifest("pq", 4, top_k=50)
     teacher = listener.teacher
