@@ -6,7 +6,7 @@ from typing import Callable, Optional, Sequence
 
 from espnet_tutornet.data.data_dir import check_replaceable, write_data_dir
 from espnet_tutornet.data.librispeech import read_split
-from espnet_tutornet.data.transcripts import TEXT_CASES, rewrite_texts
+from espnet_tutornet.data.transcripts import TEXT_CASES, compose, rewrite_texts
 from espnet_tutornet.utils.command import exit_on_error
 from espnet_tutornet.utils.files import atomic_write
 
@@ -57,14 +57,22 @@ def main(cmd: Optional[Sequence[str]] = None) -> None:
     args = get_parser().parse_args(cmd)
     out_dir, fs, data = Path(args.out_dir), args.fs, {}
     clean = _load_cleaner(args.cleaner) if args.cleaner else None
+    texts = []
     wanted = [(split, True) for split in args.splits]
     wanted += [(split, False) for split in args.unlabelled_splits]
     for split, needs_text in wanted:
         name = split.replace("-", "_") + ("" if needs_text else "_unlabelled")
         check_replaceable(out_dir / name, "wav.scp")
         utterances, fs = read_split(args.corpus_dir, split, fs, needs_text)
+        texts += [utt.text for utt in utterances if utt.text]
         utterances = rewrite_texts(utterances, args.text_case, clean)
         data[out_dir / name] = utterances, needs_text
+    changed = sum(text != compose(text) for text in texts)
+    if changed:
+        print(
+            f"Unicode: letters of {changed} of {len(texts)} transcripts are composed "
+            "(NFC)"
+        )
     for path, (utterances, needs_text) in data.items():
         write_data_dir(path, utterances, needs_text=needs_text)
         speakers = len({utt.speaker for utt in utterances})

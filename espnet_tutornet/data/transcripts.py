@@ -1,5 +1,6 @@
 """Rewrite transcripts once, before tokens, trainings and scores see them."""
 
+import unicodedata
 from dataclasses import replace
 from typing import Callable, Dict, Iterable, List, Optional
 
@@ -8,12 +9,17 @@ from espnet_tutornet.data.data_dir import Utterance, raise_problems
 TEXT_CASES: Dict[str, Callable[[str], str]] = {"upper": str.upper, "lower": str.lower}
 
 
+def compose(text: str) -> str:
+    """Write a letter and its marks as one character where there is one (NFC)."""
+    return unicodedata.normalize("NFC", text)
+
+
 def rewrite_texts(
     utterances: Iterable[Utterance],
     text_case: str = "",
     clean: Optional[Callable[[str], str]] = None,
 ) -> List[Utterance]:
-    """Clean transcripts, then write them in one case.
+    """Clean transcripts, then write them in one case, with composed letters (NFC).
 
     Args:
         utterances: those without a transcript stay without.
@@ -32,8 +38,9 @@ def rewrite_texts(
     for utt in utterances:
         text = utt.text
         if text:
+            text = compose(text)
             for change in changes:
-                text = change(text)
+                text = compose(change(text))
             text = " ".join(text.split())
             if not text:
                 problems.append(f"{utt.utt_id}: {utt.text!r} is left empty")

@@ -146,3 +146,14 @@ def test_a_cleaner_that_is_not_installed_is_missed_at_once(corpus, capsys, monke
         _run(corpus, "--splits", "no-such-split", "--cleaner", "vietnamese")
     error = capsys.readouterr().err
     assert "cleaner vietnamese: Please install underthesea" in error
+
+
+def test_letters_are_composed_and_the_lines_counted(corpus, capsys):
+    """One line had the letter composed, another in two parts: two tokens for one."""
+    _transcribe(corpus, "train-clean", "caf\u00e9", "cafe\u0301", "e\u0301")
+    data = _run(corpus, "--splits", "train-clean", "dev-clean")
+    assert _texts(data) == ["caf\u00e9", "caf\u00e9", "\u00e9"]
+    said = "Unicode: letters of 2 of 4 transcripts are composed (NFC)\n"
+    assert capsys.readouterr().out.count(said) == 1
+    _run(corpus, "--splits", "dev-clean")
+    assert "Unicode" not in capsys.readouterr().out

@@ -36,3 +36,9 @@ def test_a_transcript_that_the_cleaner_empties_is_named():
 def test_an_unknown_case_lists_the_known_ones():
     with pytest.raises(ValueError, match="must be upper or lower, .* got 'title'"):
         _texts(["a"], "title")
+
+
+def test_letters_are_composed_before_and_after_every_change():
+    assert _texts(["cafe\u0301", "\u1100\u1161"]) == ["caf\u00e9", "\uac00"]
+    assert _texts(["e\u0301"], "upper") == ["\u00c9"]
+    assert _texts(["a"], "", lambda text: text + "\u0301") == ["\u00e1"]
