@@ -1,0 +1,53 @@
+"""The documents are short, and what they link to is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[1]
+RECIPE = REPO / "egs2/librispeech_tutornet/asr1/README.md"
+STUDIES = sorted((REPO / "docs/studies").glob("*.md"))
+DOCUMENTS = [REPO / "README.md", RECIPE, *sorted((REPO / "docs").rglob("*.md"))]
+LINES = 120  # of a page
+
+
+def without_code(path):
+    """Return the text of a document without its blocks of code."""
+    return re.sub(r"^\s*```.*?^\s*```", "", path.read_text(), flags=re.M | re.S)
+
+
+def anchors_of(path):
+    """Return the anchors that GitHub makes of a document's headings."""
+    headings = re.findall(r"^#+ (.*)$", without_code(path), re.M)
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {heading.strip().replace(" ", "-") for heading in plain}
+
+
+def broken_links(path):
+    """Return the relative links of a document that lead nowhere."""
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", without_code(path)):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+        if not target.exists() or anchor and anchor not in anchors_of(target):
+            broken.append(link)
+    return broken
+
+
+def test_there_are_studies():
+    assert STUDIES
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_a_study_is_a_page(path):
+    assert len(path.read_text().splitlines()) <= LINES
+
+
+@pytest.mark.parametrize(
+    "path", DOCUMENTS, ids=lambda path: str(path.relative_to(REPO))
+)
+def test_links_lead_somewhere(path):
+    assert broken_links(path) == []
