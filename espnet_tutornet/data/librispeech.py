@@ -9,7 +9,8 @@ import soundfile
 from tqdm import tqdm
 
 from espnet_tutornet.data.data_dir import Utterance, raise_problems, read_two_columns
-from espnet_tutornet.data.samples import FLOATING, describe_not_finite
+from espnet_tutornet.data.invisible import find_invisible, is_blank
+from espnet_tutornet.data.samples import FLOATING, describe_cut, describe_not_finite
 
 AUDIO_SUFFIXES = (".flac", ".ogg", ".wav")
 THREADS = 8  # reading headers waits for the disk, not for the processor
@@ -92,8 +93,9 @@ def _read_transcripts(split_dir: Path) -> Tuple[Dict[str, str], List[str]]:
         for utt_id, text in read_two_columns(path).items():
             if utt_id in texts:
                 problems.append(f"{path}: id {utt_id} comes twice in this split")
-            if not text:
-                problems.append(f"{path}: empty transcript of {utt_id}")
+            if is_blank(text):
+                why = f" ({find_invisible(text)}: nothing to see)" if text else ""
+                problems.append(f"{path}: empty transcript of {utt_id}{why}")
             texts[utt_id] = " ".join(text.split())
     return texts, problems
 
@@ -105,8 +107,11 @@ def _find_audio(split_dir: Path) -> Tuple[Dict[str, Path], List[str]]:
         if path.suffix.lower() not in AUDIO_SUFFIXES:
             continue
         prefix = f"{path.parent.parent.name}-{path.parent.name}-"
-        if not path.stem.startswith(prefix) or " " in path.stem:
+        if not path.stem.startswith(prefix):
             problems.append(f"{path}: expected a name that begins with {prefix}")
+        odd = find_invisible(path.stem)
+        if odd:
+            problems.append(f"{path}: {odd} in its name, which is an id. Rename it")
         found[path.stem].append(path)
     for utt_id, paths in found.items():
         if len(paths) > 1:
@@ -143,6 +148,9 @@ def _read_header(path: Path) -> Union[Tuple[int, int], str]:
                 return f"{path}: {f.channels} channels, expected 1. Mix it down"
             if f.frames < 1:
                 return f"{path}: holds no samples. Fetch it again"
+            found = describe_cut(path)
+            if found:
+                return f"{path}: {found}. Fetch it again"
             # A FLAC file cut short has a sound header, but its end is not there.
             f.seek(f.frames - 1)
             if f.subtype in FLOATING:

@@ -175,3 +175,46 @@ def test_sound_samples_pass_and_those_of_integers_are_not_read(
     assert len(read_split(tmp_path, "train-clean")[0]) == 3
     floating = [str(chapter / "10-2-0001.wav")] if subtype != "PCM_16" else []
     assert read == floating
+
+
+def test_a_wav_that_is_cut_is_named_with_both_sizes(tmp_path, chapter):
+    """Half of the audio was taken with the whole transcript."""
+    path = chapter / "10-2-0001.wav"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="audio that cannot be used") as error:
+        read_split(tmp_path, "train-clean")
+    found = len(whole) // 2 - 44
+    expected = f"is cut: its header says 3200 bytes of audio, found {found}"
+    assert f"10-2-0001.wav: {expected}. Fetch it again" in str(error.value)
+
+
+def test_wav_files_of_other_writers_pass(tmp_path, chapter):
+    path = chapter / "10-2-0001.wav"
+    whole = path.read_bytes()
+    more = b"LIST\x05\x00\x00\x00abcde\x00"  # a chunk of odd size, padded
+    at = whole.index(b"data")
+    for size in (0xFFFFFFFF, 0x7FFFF000, 3200 + 44):  # piped; piped; header included
+        data = b"data" + size.to_bytes(4, "little")
+        path.write_bytes(whole[:at] + more + data + whole[at + 8 :])
+        assert read_split(tmp_path, "train-clean")[0][1].num_samples == 1600
+    path.write_bytes(whole + more)
+    assert read_split(tmp_path, "train-clean")[0][1].num_samples == 1600
+
+
+def test_a_transcript_that_nobody_sees_is_empty(tmp_path, chapter):
+    """A zero width space was a transcript."""
+    text = "10-2-0000 \u200b\ufeff\n10-2-0001 TWO\u200cSIX\n"
+    (chapter / "10-2.trans.txt").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match="empty transcript of 10-2-0000") as error:
+        read_split(tmp_path, "train-clean")
+    assert "10-2-0000 (U+200B U+FEFF: nothing to see)" in str(error.value)
+    assert "10-2-0001" not in str(error.value)
+
+
+@pytest.mark.parametrize("char", ["\u00a0", "\u2003", "\u200b"])
+def test_an_id_with_a_space_of_any_kind_is_named(tmp_path, chapter, char):
+    """A no-break space passed where no transcript had to fit."""
+    (chapter / "10-2-0001.wav").rename(chapter / f"10-2-00{char}01.wav")
+    with pytest.raises(ValueError, match=rf"U\+{ord(char):04X} in its name"):
+        read_split(tmp_path, "train-clean", needs_text=False)
