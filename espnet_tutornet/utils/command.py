@@ -29,7 +29,8 @@ def is_foreseen(error: BaseException, *more: str) -> bool:
     """
     if not isinstance(error, (ValueError, RuntimeError, OSError)):
         return False
-    if isinstance(error, shutil.Error):  # of files that were copied; it names them
+    # of files that were copied, or of audio that cannot be read: they name the file
+    if isinstance(error, shutil.Error) or type(error).__module__ == "soundfile":
         return True
     if isinstance(error, OSError) and (error.filename or error.errno in FULL_DISK):
         return True

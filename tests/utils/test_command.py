@@ -7,6 +7,7 @@ from concurrent.futures import Future
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from espnet_tutornet.losses.masking import utterance_mean
@@ -89,6 +90,16 @@ def test_a_missing_file_is_one_line_that_names_it(tmp_path, capsys):
         call(open, tmp_path / "nothing")
     error = capsys.readouterr().err
     assert str(tmp_path / "nothing") in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", [None, b"not audio"])
+def test_audio_that_cannot_be_read_is_one_line(tmp_path, capsys, content):
+    path = tmp_path / "a.wav"
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(SystemExit):
+        call(soundfile.read, path)
+    assert str(path) in capsys.readouterr().err
 
 
 def test_files_that_cannot_be_copied_are_one_line(tmp_path, capsys):
