@@ -12,7 +12,7 @@ from espnet_tutornet.data.data_dir import Utterance, raise_problems, read_two_co
 from espnet_tutornet.data.invisible import find_invisible, is_blank
 from espnet_tutornet.data.samples import FLOATING, describe_cut, describe_not_finite
 
-AUDIO_SUFFIXES = (".flac", ".ogg", ".wav")
+AUDIO_SUFFIXES = (".flac", ".ogg", ".opus", ".wav")
 THREADS = 8  # reading headers waits for the disk, not for the processor
 
 
@@ -35,7 +35,9 @@ def read_split(
     fs: Optional[int] = None,
     needs_text: bool = True,
 ) -> Tuple[List[Utterance], int]:
-    """Read ``<split>/<speaker>/<chapter>/<speaker>-<chapter>-<utt>.{flac,ogg,wav}``.
+    """Read audio, ``<split>/<speaker>/<chapter>/<speaker>-<chapter>-<utt>.flac``.
+
+    Or .ogg, .opus, .wav. A cut Ogg file is shorter; nothing here can tell.
 
     Transcripts come from ``<speaker>-<chapter>.trans.txt`` beside the audio; without
     ``needs_text`` such files are not opened, and every transcript is empty.
@@ -69,7 +71,16 @@ def read_split(
     if needs_text:
         texts, more = _read_transcripts(split_dir)
         problems = more + problems
-    problems += [f"{i}: a transcript without audio" for i in texts if i not in audio]
+    lost = [utt_id for utt_id in texts if utt_id not in audio]
+    others = {p.stem: p for p in split_dir.glob("*/*/[!.]*")} if lost else {}
+    for utt_id in lost:
+        problem = f"{utt_id}: a transcript without audio"
+        if utt_id in others:
+            accepted = ", ".join(AUDIO_SUFFIXES)
+            path = others[utt_id]
+            problem += f"; {path}: {path.suffix} is not accepted, but {accepted}. "
+            problem += "Convert it"
+        problems.append(problem)
     problems += [f"{p}: no transcript line" for i, p in audio.items() if i not in texts]
     raise_problems(f"{split_dir}: transcripts and audio do not fit", problems)
     if not audio:

@@ -218,3 +218,22 @@ def test_an_id_with_a_space_of_any_kind_is_named(tmp_path, chapter, char):
     (chapter / "10-2-0001.wav").rename(chapter / f"10-2-00{char}01.wav")
     with pytest.raises(ValueError, match=rf"U\+{ord(char):04X} in its name"):
         read_split(tmp_path, "train-clean", needs_text=False)
+
+
+@pytest.mark.parametrize("suffix", [".m4a", ".MP3"])
+def test_audio_of_a_format_that_is_not_accepted_is_named(tmp_path, chapter, suffix):
+    """It was a transcript without audio, and the audio lay beside it."""
+    (chapter / "10-2-0001.wav").rename(chapter / f"10-2-0001{suffix}")
+    with pytest.raises(ValueError, match="10-2-0001: a transcript without") as error:
+        read_split(tmp_path, "train-clean")
+    expected = f"{suffix} is not accepted, but .flac, .ogg, .opus, .wav. Convert"
+    assert f"10-2-0001{suffix}: {expected}" in str(error.value)
+
+
+def test_opus_is_read(tmp_path, chapter):
+    (chapter / "10-2-0001.wav").unlink()
+    noise = np.random.default_rng(0).normal(scale=0.1, size=1600)
+    path = chapter / "10-2-0001.opus"
+    soundfile.write(path, noise, 8000, format="OGG", subtype="OPUS")
+    assert read_split(tmp_path, "train-clean")[0][1].num_samples == 1600
+    assert len(soundfile.read(path)[0]) == 1600
