@@ -55,6 +55,7 @@ if "${best_path}" && "${use_streaming}"; then
 fi
 check_start() {  # has what comes before the first stage been done?
     local made="${tokendir}/tokens.txt" file maker pair
+    [ "${stage}" -le "${stop_stage}" ] || return 0
     if "${teacher_is_ours}" && { "${uses_posteriors}" || [ -n "${rkd_forms}" ] || [ "${stop_stage}" -ge 12 ]; }; then made="${teacher_model}"; fi
     for pair in "1 ${datadir}/fs" "3 ${dumpdir}/${train_set}/wav.scp" "4 ${tokendir}/tokens.txt" "6 ${made}"; do
         read -r maker file <<< "${pair}"
