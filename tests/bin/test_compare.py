@@ -395,7 +395,10 @@ def test_a_dry_run_lists_the_runs_and_runs_nothing(bench):
     "change, message",
     [
         ({"student": []}, "study 1: unknown key 'student', expected one of name, stu"),
-        ({"options": {"x": 1}}, "run.sh has no option 'x', it has cache_missing, cleaner, con"),
+        (
+            {"options": {"x": 1}},
+            "run.sh has no option 'x', it has cache_missing, cleaner",
+        ),
         ({"methods": ["kl"]}, "kl of conf/train_a.yaml needs .*conf/distill_kl.yaml"),
         ({"students": ["conf/c.yaml"]}, "needs .*conf/c.yaml, which is not there"),
         ({"students": ["conf/train_a.yaml", "./conf/a.yaml"]}, "have one name"),
