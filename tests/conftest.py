@@ -166,6 +166,20 @@ def build_asr(make_args):
 
 
 @pytest.fixture(scope="session")
+def shake():
+    """Return shake(model): biases and norms get values that training could give."""
+
+    def run(model):
+        torch.manual_seed(0)
+        for parameter in model.parameters():
+            if parameter.dim() == 1:
+                torch.nn.init.normal_(parameter, std=0.3)
+        return model
+
+    return run
+
+
+@pytest.fixture(scope="session")
 def build_student(make_args):
     """Return build_student(seed, encoder name, **arguments), without distillation."""
     from espnet_tutornet.tasks.asr_tutornet import TutorNetTask

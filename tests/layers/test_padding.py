@@ -24,15 +24,6 @@ def blocks_of(encoder):
     return [n for n in names if n.startswith("encoders.") and n.count(".") == 1]
 
 
-def shake(model):
-    """Give biases and norms values that a trained model could have."""
-    torch.manual_seed(0)
-    for parameter in model.parameters():
-        if parameter.dim() == 1:
-            torch.nn.init.normal_(parameter, std=0.3)
-    return model
-
-
 def encode(encoder, layers, x, lengths):
     def call(x, lengths):
         outputs, lens, _ = encoder(x, lengths)
@@ -58,7 +49,7 @@ def worst(encoder, layers, x):
     return lens, own, max(errors)
 
 
-def test_no_utterance_reads_padding(build_asr, encoder_kind, features):
+def test_no_utterance_reads_padding(build_asr, shake, encoder_kind, features):
     if encoder_kind in CANNOT:
         pytest.skip("cannot be masked: utterances of one length are asked together")
     encoder = shake(build_asr(1, encoder_kind)).encoder
@@ -69,7 +60,7 @@ def test_no_utterance_reads_padding(build_asr, encoder_kind, features):
 
 
 @pytest.mark.parametrize("name", [*BY_RELEASE, "vgg_rnn", "conformer_conv1d"])
-def test_these_features_show_who_reads_padding(build_asr, name, features):
+def test_these_features_show_who_reads_padding(build_asr, shake, name, features):
     if name in BY_RELEASE and espnet_masks_padding():
         pytest.skip("this ESPnet masks it")
     encoder = shake(build_asr(1, name)).encoder
@@ -116,7 +107,7 @@ def test_an_utterance_shorter_than_the_subsampling_has_no_frames(build_asr, feat
 
 
 @pytest.mark.parametrize("name", ["transformer", "e_branchformer"])  # no batch norm
-def test_a_step_of_training_hears_no_padding(build_asr, name, features):
+def test_a_step_of_training_hears_no_padding(build_asr, shake, name, features):
     dropout = dict.fromkeys(
         ("dropout_rate", "positional_dropout_rate", "attention_dropout_rate"), 0.0
     )

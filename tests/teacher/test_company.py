@@ -27,14 +27,6 @@ def make_batch(silence):
     return {"speech": speech, "speech_lengths": torch.tensor(LENGTHS)}
 
 
-def shake(model):
-    torch.manual_seed(0)
-    for parameter in model.parameters():
-        if parameter.dim() == 1:
-            torch.nn.init.normal_(parameter, std=0.3)
-    return model
-
-
 def errors(teacher, batch):
     """Ask about the batch and about each alone: the greatest relative norms."""
     together, worst = teacher(batch), 0.0
@@ -60,7 +52,7 @@ def layers_of(model):
     return ("last", *blocks)
 
 
-def test_an_utterance_is_heard_as_if_it_were_alone(build_asr, encoder_kind):
+def test_an_utterance_is_heard_as_if_it_were_alone(build_asr, shake, encoder_kind):
     model = shake(build_asr(1, encoder_kind))
     layers = ("last",) if "contextual" in encoder_kind else layers_of(model)
     teacher = OnlineTeacher(model, layers=layers)
@@ -70,7 +62,7 @@ def test_an_utterance_is_heard_as_if_it_were_alone(build_asr, encoder_kind):
 
 
 @pytest.mark.parametrize("kind", HEARS_PADDING)
-def test_stock_batches_are_heard_with_their_padding(build_asr, kind):
+def test_stock_batches_are_heard_with_their_padding(build_asr, shake, kind):
     teacher = OnlineTeacher(shake(build_asr(1, kind)), masked=False)
     assert teacher.padding == "stock"
     with pytest.raises(AssertionError):  # other outputs, or other frame counts
@@ -94,7 +86,7 @@ def alone(row):
     }
 
 
-def test_an_ensemble_hears_each_alone_too(build_asr):
+def test_an_ensemble_hears_each_alone_too(build_asr, shake):
     members = {
         name: OnlineTeacher(shake(build_asr(seed, name)))
         # the second has fewer frames than the first
