@@ -101,7 +101,7 @@ def _check(args: argparse.Namespace) -> None:
     """Compare what is kept with the teacher; a cache that fails is none."""
     if args.check_dir is None:
         return
-    from espnet_tutornet.teacher.check import check_posteriors  # seconds of ESPnet
+    from espnet_tutornet.teacher.check import check_posteriors  # loads torch
 
     try:
         print(

@@ -9,6 +9,7 @@ from espnet_tutornet.layers.taps import encode_with_taps
 
 MASKED = "masked"  # padded frames are read by nobody: any batch will do
 UNPADDED = "unpadded"  # padding changes what is said: utterances of one length together
+STOCK = "stock"  # in padded batches whatever that changes, as ESPnet does it
 TOLERANCE = 1e-4  # relative norm; float32 itself is at 1e-7 to 1e-6
 SAMPLES = (48_000, 31_111, 16_000)  # of the utterances that are tried
 # ESPnet's STFT mirrors the end of the longest utterance and reads zeros behind the

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 
@@ -10,10 +10,12 @@ from espnet_tutornet.cache.forms import unpack
 from espnet_tutornet.cache.store import CacheReader, load_codebooks
 from espnet_tutornet.data.tokens import spell_words
 from espnet_tutornet.layers.ctc_path import collapse_path
+from espnet_tutornet.layers.independence import STOCK
 from espnet_tutornet.scoring.alignment import align
 from espnet_tutornet.scoring.score import count, percentages, read_text
-from espnet_tutornet.teacher.listen import Listener
-from espnet_tutornet.teacher.online import STOCK
+
+if TYPE_CHECKING:  # it loads ESPnet, which nobody needs to read a cache
+    from espnet_tutornet.teacher.listen import Listener
 
 UTTERANCES = 50  # on which the error of the hidden states is measured
 POINTS, SHARE, WORDS = 0.3, 0.03, 2  # that error rates may be apart
@@ -73,7 +75,7 @@ def check_posteriors(
 
 
 def measure_hidden(
-    directory: Path, listener: Listener, utt_ids: Sequence[str]
+    directory: Path, listener: "Listener", utt_ids: Sequence[str]
 ) -> Dict[str, Tuple[float, float]]:
     """Measure how far kept hidden states are from those of the teacher alone.
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from espnet_tutornet.layers.independence import (
     MASKED,
+    STOCK,
     UNPADDED,
     encode_in_batch,
     encode_without_padding,
@@ -20,7 +21,6 @@ from espnet_tutornet.layers.probe import probe_model
 from espnet_tutornet.outputs import TeacherOutputs
 from espnet_tutornet.teacher.loading import load_model, sampling_rate
 
-STOCK = "stock"  # in padded batches, as ESPnet does it
 PADDING = {  # what the log says of how a teacher is asked
     MASKED: "no utterance hears the padding of its batch",
     UNPADDED: "the teacher hears padding: utterances of one length are asked together",
