@@ -8,7 +8,8 @@ import pytest
 REPO = Path(__file__).resolve().parents[1]
 RECIPE = REPO / "egs2/librispeech_tutornet/asr1/README.md"
 STUDIES = sorted((REPO / "docs/studies").glob("*.md"))
-DOCUMENTS = [REPO / "README.md", RECIPE, *sorted((REPO / "docs").rglob("*.md"))]
+PAGES = [RECIPE, *sorted((REPO / "docs").rglob("*.md"))]
+DOCUMENTS = [REPO / "README.md", REPO / "benchmarks/README.md", *PAGES]
 LINES = 120  # of a page
 
 
@@ -41,8 +42,8 @@ def test_there_are_studies():
     assert STUDIES
 
 
-@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_a_study_is_a_page(path):
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(REPO)))
+def test_a_document_is_a_page(path):
     assert len(path.read_text().splitlines()) <= LINES
 
 

@@ -33,10 +33,10 @@ def records(request):
 
 @pytest.fixture
 def open_corpus(tmp_path):
-    """Return the corpus of links that the README's commands make of others."""
+    """Return the corpus of links that the study's commands make of others."""
     if not SENTENCES.is_dir():
         pytest.skip("no corpus of sentences")
-    text = (RECIPE / "README.md").read_text().split("### Open vocabulary")[1]
+    text = (REPO / "docs/studies/open_vocabulary.md").read_text()
     commands = re.search(r"```bash\n(.*?)python -m", text, re.DOTALL)[1]
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared/corpora").symlink_to(DIGITS.parent.resolve())
