@@ -4,15 +4,9 @@
 import argparse
 from pathlib import Path
 
-from espnet_tutornet.utils.archives import (
-    CORPORA,
-    CORPUS_NAME,
-    URL_BASE,
-    describe_plan,
-    missing_archives,
-)
+from espnet_tutornet.data.corpora import bring_librispeech
+from espnet_tutornet.utils.archives import CORPORA, URL_BASE
 from espnet_tutornet.utils.command import exit_on_error
-from espnet_tutornet.utils.download import download_corpus
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -49,12 +43,8 @@ def main(cmd=None, corpora=CORPORA):
     """
     args = get_parser().parse_args(cmd)
     archives = corpora[args.corpus]
-    missing = missing_archives(archives, args.out_dir)
-    if missing:
-        print(describe_plan(missing, args.out_dir, args.url_base), flush=True)
-        download_corpus(missing, args.out_dir, args.url_base)
-        print(f"The archives in {args.out_dir} are no longer needed.")
-    print(f"--corpus_dir {args.out_dir / CORPUS_NAME}")
+    corpus_dir = bring_librispeech(archives, args.out_dir, args.url_base)
+    print(f"--corpus_dir {corpus_dir}")
     print("splits:", *(archive.split for archive in archives))
 
 

@@ -1,11 +1,11 @@
 """Keep the transcripts of some utterances: what few labels do can be tried out."""
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import Optional, Sequence
 
 from espnet_tutornet.data.data_dir import read_data_dir, write_data_dir
+from espnet_tutornet.data.transcripts import hide_transcripts
 from espnet_tutornet.utils.command import exit_on_error
 
 
@@ -27,16 +27,7 @@ def get_parser() -> argparse.ArgumentParser:
 def main(cmd: Optional[Sequence[str]] = None) -> None:
     """Split one data directory."""
     args = get_parser().parse_args(cmd)
-    utterances = read_data_dir(args.data_dir)
-    count = len(utterances)
-    if not 0 < args.num_labelled < count:
-        raise ValueError(
-            f"--num_labelled must be in [1, {count - 1}], got {args.num_labelled}: "
-            f"{args.data_dir} has {count} utterances."
-        )
-    chosen = {n * count // args.num_labelled for n in range(args.num_labelled)}
-    labelled = [utterances[n] for n in sorted(chosen)]
-    hidden = [replace(u, text="") for n, u in enumerate(utterances) if n not in chosen]
+    labelled, hidden = hide_transcripts(read_data_dir(args.data_dir), args.num_labelled)
     write_data_dir(args.labelled_dir, labelled)
     write_data_dir(args.unlabelled_dir, hidden, needs_text=False)
     print(f"{args.labelled_dir}: {len(labelled)} utterances with transcripts")

@@ -1,8 +1,8 @@
-"""Rewrite transcripts once, before tokens, trainings and scores see them."""
+"""Rewrite or hide transcripts once, before tokens, trainings and scores see them."""
 
 import unicodedata
 from dataclasses import replace
-from typing import Callable, Dict, Iterable, List, Optional
+from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from espnet_tutornet.data.data_dir import Utterance, raise_problems
 
@@ -51,3 +51,38 @@ def rewrite_texts(
         problems,
     )
     return done
+
+
+def hide_transcripts(
+    utterances: Sequence[Utterance], num_labelled: int
+) -> Tuple[List[Utterance], List[Utterance]]:
+    """Keep the transcripts of some utterances: what few labels do can be tried out.
+
+    Those that keep theirs are spread evenly over the sorted ids, hence over speakers.
+
+    Args:
+        utterances: sorted by id, all with transcripts.
+        num_labelled: how many keep theirs.
+
+    Returns:
+        The utterances with transcripts, and the others, whose ``text`` is empty.
+
+    Raises:
+        ValueError: one of the two would be empty.
+
+    Example:
+        >>> utts = [Utterance(f"a-{n}", "a", "a.wav", 9, "ONE") for n in range(4)]
+        >>> labelled, hidden = hide_transcripts(utts, 2)
+        >>> [u.utt_id for u in labelled], [u.utt_id for u in hidden]
+        (['a-0', 'a-2'], ['a-1', 'a-3'])
+    """
+    count = len(utterances)
+    if not 0 < num_labelled < count:
+        raise ValueError(
+            f"--num_labelled must be in [1, {count - 1}], got {num_labelled}: there "
+            f"are {count} utterances, and some have to be left without transcripts."
+        )
+    chosen = {n * count // num_labelled for n in range(num_labelled)}
+    labelled = [utterances[n] for n in sorted(chosen)]
+    hidden = [replace(u, text="") for n, u in enumerate(utterances) if n not in chosen]
+    return labelled, hidden

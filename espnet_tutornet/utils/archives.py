@@ -5,7 +5,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Sequence, Tuple
+from typing import Dict, Optional, Sequence, Tuple
 
 from tqdm import tqdm
 
@@ -131,8 +131,14 @@ def check_archive(path: Path, archive: Archive) -> None:
     )
 
 
-def open_bar(total: int, label: str, done: int = 0) -> tqdm:
-    """Open a progress bar in bytes; it writes a line in 30 s when in a log."""
+def open_bar(total: Optional[int], label: str, done: int = 0) -> tqdm:
+    """Open a progress bar in bytes; it writes a line in 30 s when in a log.
+
+    Args:
+        total: bytes in all; None: not known.
+        label: what stands before the bar.
+        done: bytes that are there already.
+    """
     return tqdm(
         total=total,
         initial=done,

@@ -1,4 +1,4 @@
-"""Download and extract LibriSpeech: resumed when cut, checked, atomic."""
+"""Download archives, and extract LibriSpeech's: resumed when cut, checked, atomic."""
 
 import logging
 import tarfile
@@ -71,13 +71,13 @@ def download_corpus(
     return [archive.split for archive in missing]
 
 
-def fetch(url: str, part: Path, size: int, tries: int, pause: float) -> None:
+def fetch(url: str, part: Path, size: Optional[int], tries: int, pause: float) -> None:
     """Download ``url`` to ``part``, from where an earlier download was cut.
 
     Args:
         url: address of the file.
         part: file to write or to continue.
-        size: expected number of bytes.
+        size: expected number of bytes; None: what the server says, if it does.
         tries: how often to try in a row without receiving a byte.
         pause: seconds before the second try; doubled before each further one.
 
@@ -85,13 +85,15 @@ def fetch(url: str, part: Path, size: int, tries: int, pause: float) -> None:
         RuntimeError: the server cannot be reached or refuses, or the size differs.
     """
     failures = 0
-    while (done := _size(part)) < size:
+    complete = size is not None and _size(part) >= size
+    while not complete:
+        done = _size(part)
         try:
-            _receive(url, part, size)
+            complete = _receive(url, part, size)
             problem = "the server sent nothing"
         except _CUT as error:
             problem = str(error)
-        failures = 0 if _size(part) > done else failures + 1
+        failures = 0 if complete or _size(part) > done else failures + 1
         if failures == tries:
             raise RuntimeError(
                 f"cannot download {url} after {tries} tries "
@@ -133,8 +135,12 @@ def extract(path: Path, split_dir: Path) -> None:
             raise RuntimeError(f"{path} was expected to hold {prefix}, but does not.")
 
 
-def _receive(url: str, part: Path, size: int) -> None:
-    """Append to ``part`` what the server sends after its last byte."""
+def _receive(url: str, part: Path, size: Optional[int]) -> bool:
+    """Append to ``part`` what the server sends after its last byte.
+
+    Returns:
+        Whether it is complete now.
+    """
     done = _size(part)
     # Without "identity" a server may compress the archive once more.
     headers = {"Accept-Encoding": "identity"}
@@ -143,22 +149,38 @@ def _receive(url: str, part: Path, size: int) -> None:
     with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
         if response.status_code == 429 or response.status_code >= 500:
             raise requests.exceptions.ConnectionError(_status(response))
+        if response.status_code == 416 and size is None:  # nothing after the last byte
+            return _finish(part, response)
         if not response.ok:
             raise RuntimeError(
                 f"cannot download {url}: {_status(response)}. {_by_hand(url, part)}"
             )
         if response.status_code != 206:
             done = 0  # the server sends the whole file, whatever was asked
-        _check_length(url, response, size - done)
+        length = response.headers.get("Content-Length")
+        if size is not None:
+            _check_length(url, length, size - done)
+        elif length is not None:
+            size = done + int(length)
         with part.open("ab" if done else "wb") as f:
             with open_bar(size, part.stem, done) as bar:
                 for chunk in response.iter_content(CHUNK):
                     f.write(chunk)
                     bar.update(len(chunk))
+    # without a length the transfer ends with a mark of its own, which requests expects
+    return size is None or _size(part) >= size
 
 
-def _check_length(url: str, response: requests.Response, expected: int) -> None:
-    length = response.headers.get("Content-Length")
+def _finish(part: Path, response: requests.Response) -> bool:
+    """Keep ``part`` if it is as long as the file of the server, else remove it."""
+    total = response.headers.get("Content-Range", "").rpartition("/")[2]
+    if total != str(_size(part)):
+        part.unlink()
+        return False
+    return True
+
+
+def _check_length(url: str, length: Optional[str], expected: int) -> None:
     if length is not None and int(length) != expected:
         raise RuntimeError(
             f"{url}: expected {expected} bytes, but the server offers {length}. It may "

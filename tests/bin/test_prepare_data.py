@@ -157,3 +157,91 @@ def test_letters_are_composed_and_the_lines_counted(corpus, capsys):
     assert capsys.readouterr().out.count(said) == 1
     _run(corpus, "--splits", "dev-clean")
     assert "Unicode" not in capsys.readouterr().out
+
+
+def test_a_split_that_is_named_twice_is_read_once(corpus, capsys):
+    """The dev set of the mini LibriSpeech is its test set, too."""
+    twice = ["dev-clean", "train-clean", "dev-clean"]
+    _run(corpus, "--splits", *twice, "--unlabelled_splits", "dev-clean", "dev-clean")
+    said = capsys.readouterr().out
+    assert said.count("/dev_clean:") == said.count("/dev_clean_unlabelled:") == 1
+
+
+def test_some_transcripts_are_hidden(corpus, capsys):
+    _transcribe(corpus, "train-clean", "one", "two", "three", "four")
+    few = ["--num_labelled", "2", "--labelled_split", "train-clean"]
+    data = _run(corpus, "--splits", "train-clean", *few, "--text_case", "upper")
+    assert _texts(data) == ["ONE", "TWO", "THREE", "FOUR"]
+    assert _texts(data, "train_clean_with2") == ["ONE", "THREE"]
+    assert _texts(data, "train_clean_without2") == ["", ""]
+    hidden = read_data_dir(data / "train_clean_without2", needs_text=False)
+    assert [utt.utt_id for utt in hidden] == ["1-2-0001", "1-2-0003"]
+    said = "train_clean_without2: 2 utterances, 1 speakers, 0.001 h, without transcr"
+    assert said in capsys.readouterr().out
+
+
+def test_too_many_to_hide_none_is_an_error_and_nothing_is_written(corpus, capsys):
+    _transcribe(corpus, "train-clean", "one", "two")
+    few = ["--num_labelled", "2", "--labelled_split", "train-clean"]
+    with pytest.raises(SystemExit, match="1"):
+        _run(corpus, "--splits", "train-clean", *few)
+    assert "--num_labelled must be in [1, 1], got 2" in capsys.readouterr().err
+    assert not (corpus.parent / "data").exists()
+
+
+def test_what_is_no_data_directory_is_not_replaced_by_a_half(corpus, capsys):
+    other = corpus.parent / "data/train_clean_with1/notes"
+    other.parent.mkdir(parents=True)
+    other.write_text("mine")
+    few = ["--num_labelled", "1", "--labelled_split", "train-clean"]
+    with pytest.raises(SystemExit, match="1"):
+        _run(corpus, "--splits", "train-clean", *few)
+    assert "train_clean_with1: exists and holds no wav.scp" in capsys.readouterr().err
+    assert [path.name for path in (corpus.parent / "data").iterdir()] == [
+        "train_clean_with1"
+    ]
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ("--num_labelled 2", "--num_labelled and --labelled_split go together"),
+        ("--labelled_split wide", "--num_labelled and --labelled_split go together"),
+        ("--num_labelled 2 --labelled_split wide", "must be one of --splits, dev-cl"),
+        ("--corpus mini", "not allowed with argument --corpus_dir"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(corpus, capsys, options, message):
+    with pytest.raises(SystemExit, match="2"):
+        _run(corpus, "--splits", "dev-clean", *options.split())
+    assert message in capsys.readouterr().err
+
+
+def test_a_corpus_is_brought_by_its_name(corpus, tmp_path, capsys, monkeypatch):
+    """What is there is not downloaded; its directory is that of LibriSpeech."""
+    monkeypatch.chdir(tmp_path)
+    corpus.rename(tmp_path / "LibriSpeech")
+    (tmp_path / "LibriSpeech/train-clean-5").symlink_to("train-clean")
+    (tmp_path / "LibriSpeech/dev-clean-2").symlink_to("dev-clean")
+    command = ["--corpus", "mini_librispeech", "--downloads", ".", "--splits"]
+    main([*command, "train-clean-5", "dev-clean-2", "dev-clean-2"])
+    names = sorted(path.name for path in (tmp_path / "data").iterdir())
+    assert names == ["dev_clean_2", "fs", "train_clean_5"]
+
+
+def test_a_corpus_or_its_directory_is_needed(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["--splits", "dev-clean"])
+    expected = "one of the arguments --corpus_dir --corpus is required"
+    assert expected in capsys.readouterr().err
+
+
+def test_options_are_checked_before_a_corpus_is_brought(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/train_clean").mkdir(parents=True)
+    (tmp_path / "data/train_clean/notes").write_text("mine")
+    mirror = ["--url_base", "http://127.0.0.1:9"]
+    with pytest.raises(SystemExit, match="1"):
+        main(["--corpus", "digits", "--splits", "train-clean", *mirror])
+    assert "data/train_clean: exists and holds no" in capsys.readouterr().err
+    assert not (tmp_path / "downloads").exists()

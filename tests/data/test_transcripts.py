@@ -1,7 +1,7 @@
 import pytest
 
 from espnet_tutornet.data.data_dir import Utterance
-from espnet_tutornet.data.transcripts import rewrite_texts
+from espnet_tutornet.data.transcripts import hide_transcripts, rewrite_texts
 
 
 def _texts(texts, *args):
@@ -42,3 +42,23 @@ def test_letters_are_composed_before_and_after_every_change():
     assert _texts(["cafe\u0301", "\u1100\u1161"]) == ["caf\u00e9", "\uac00"]
     assert _texts(["e\u0301"], "upper") == ["\u00c9"]
     assert _texts(["a"], "", lambda text: text + "\u0301") == ["\u00e1"]
+
+
+@pytest.mark.parametrize("count", [1, 5, 6, 7, 11])
+def test_some_keep_their_transcripts_in_every_part_of_the_ids(count):
+    utts = [Utterance(f"{s}-{n}", s, "w", 9, f"T{n}") for s in "abc" for n in range(4)]
+    labelled, hidden = hide_transcripts(utts, count)
+    assert len(labelled) == count and {utt.text for utt in hidden} == {""}
+    assert [utt for utt in utts if utt in labelled] == labelled
+    both = sorted(utt.utt_id for utt in [*labelled, *hidden])
+    assert both == [utt.utt_id for utt in utts]
+    if count == 6:
+        ids = ["a-0", "a-2", "b-0", "b-2", "c-0", "c-2"]
+        assert [utt.utt_id for utt in labelled] == ids
+
+
+@pytest.mark.parametrize("count", [-1, 0, 2, 3])
+def test_neither_part_may_be_empty(count):
+    utts = [Utterance(f"a-{n}", "a", "w", 9, "T") for n in range(2)]
+    with pytest.raises(ValueError, match=rf"must be in \[1, 1\], got {count}: there"):
+        hide_transcripts(utts, count)

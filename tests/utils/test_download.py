@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from espnet_tutornet.utils.archives import Archive
-from espnet_tutornet.utils.download import download_corpus, extract
+from espnet_tutornet.utils.download import download_corpus, extract, fetch
 
 AUDIO = np.random.default_rng(0).bytes(300_000)  # does not shrink
 FLAC = "1/2/1-2-0000.flac"
@@ -37,6 +37,7 @@ class Server(ThreadingHTTPServer):
         self.cuts = 0  # how many replies still break off midway
         self.busy = 0  # how many replies still are 503
         self.ranges = True
+        self.chunked = False  # whether replies say no length
 
     @property
     def url(self):
@@ -54,13 +55,25 @@ class Handler(BaseHTTPRequestHandler):
             return
         partial = wanted is not None and self.server.ranges
         if partial:
-            data = data[int(wanted[len("bytes=") : -1]) :]
+            start, total = int(wanted[len("bytes=") : -1]), len(data)
+            if start >= total:
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{total}")
+                self.end_headers()
+                return
+            data = data[start:]
         self.send_response(206 if partial else 200)
-        self.send_header("Content-Length", str(len(data)))
+        name, value = "Content-Length", str(len(data))
+        if self.server.chunked:
+            name, value = "Transfer-Encoding", "chunked"
+        self.send_header(name, value)
         self.end_headers()
-        if self.server.cuts:
+        cut = self.server.cuts > 0
+        if cut:
             self.server.cuts -= 1
             data = data[: len(data) // 2]
+        if self.server.chunked:
+            data = b"%x\r\n%s\r\n" % (len(data), data) + (b"" if cut else b"0\r\n\r\n")
         self.wfile.write(data)
 
     def log_message(self, *args):
@@ -186,6 +199,34 @@ def test_download_offline_says_how_to_place_the_archive(good, tmp_path):
     want = f"{url}/31/dev-tiny.tar.gz.*save it as {tmp_path}/dev-tiny.tar.gz and"
     with pytest.raises(RuntimeError, match=want):
         download_corpus(table, tmp_path, url, tries=2, pause=0.0)
+
+
+def fetch_unknown(server, path, **kwargs):
+    """Fetch /res/it without knowing its size; return the requests' ranges."""
+    fetch(f"{server.url}/it", path, None, tries=2, pause=0.0, **kwargs)
+    return [wanted for _, wanted in server.requests]
+
+
+@pytest.mark.parametrize("chunked, kept", [(False, 131072), (True, 150000)])
+def test_a_file_of_unknown_size_is_continued_until_its_end(
+    server, tmp_path, chunked, kept
+):
+    server.files["/res/it"], server.cuts, server.chunked = AUDIO, 3, chunked
+    ranges = fetch_unknown(server, tmp_path / "it.part")
+    assert (tmp_path / "it.part").read_bytes() == AUDIO
+    assert len(ranges) == 4 and ranges[:2] == [None, f"bytes={kept}-"]
+
+
+@pytest.mark.parametrize("part", [AUDIO, AUDIO + b"?"])
+def test_a_part_of_unknown_size_that_is_whole_stays_and_another_goes(
+    server, tmp_path, part
+):
+    """A kill came before the file had its name; or the server has another file now."""
+    server.files["/res/it"] = AUDIO
+    (tmp_path / "it.part").write_bytes(part)
+    ranges = fetch_unknown(server, tmp_path / "it.part")
+    assert (tmp_path / "it.part").read_bytes() == AUDIO
+    assert ranges == [f"bytes={len(part)}-", None][: 1 + (part != AUDIO)]
 
 
 @pytest.mark.parametrize(
