@@ -9,9 +9,16 @@ ROOT = Path(__file__).parent
 VERSION = re.search(
     r'__version__ = "([^"]+)"', (ROOT / "espnet_tutornet/__init__.py").read_text()
 )[1]
+# What a part alone needs; espnet_tutornet/utils/extras.py names their modules.
+EXTRAS = {
+    "report": ["jinja2", "matplotlib"],
+    "hub": ["espnet_model_zoo", "huggingface_hub"],
+    "cluster": ["dask-jobqueue"],
+    "mini": ["hibari-tts"],
+}
+ALL = sorted(name for names in EXTRAS.values() for name in names)
 LINT = ["black", "isort", "flake8", "flake8-docstrings"]
-MINI = ["hibari-tts"]
-CLUSTER = ["dask-jobqueue"]
+DOCS = ["pdoc"]
 
 setup(
     name="espnet_tutornet",
@@ -31,28 +38,26 @@ setup(
         "editdistance",
         "torch",
         "sentencepiece",
-        # 202611 uses omniio in its place, which brings the same functions.
+        # ESPnet 202511 brings kaldiio, 202611 omniio with the same functions.
         'kaldiio; python_version < "3.12"',
+        'omniio; python_version >= "3.12"',
         "pyyaml",
-        "dask",
-        "distributed",
-        "espnet_model_zoo",
-        "huggingface_hub",
-        "jinja2",
-        "matplotlib",
+        "distributed",  # the workers of stage 8, on one machine, too
+        "humanfriendly",
         "numpy",
         "requests",
-        "scikit-learn",
+        "scikit-learn",  # the codebooks of the default hidden_form
         "soundfile",
         "soxr",
         "tabulate",
         "tqdm",
     ],
     extras_require={
-        "cluster": CLUSTER,
-        "mini": MINI,
+        **EXTRAS,
+        "all": ALL,
+        "docs": DOCS,
         "lint": LINT,
-        "test": ["pytest", *CLUSTER, *MINI, *LINT],
+        "test": ["pytest", *ALL, *DOCS, *LINT],
     },
     classifiers=[
         "License :: OSI Approved :: Apache Software License",

@@ -1,7 +1,8 @@
-"""Print the versions that results depend on."""
+"""Print the versions that results depend on, and which extras are there."""
 
 import platform
-from importlib import metadata
+
+from espnet_tutornet.utils.extras import EXTRAS, find_missing, find_version
 
 PACKAGES = (
     "espnet_tutornet",
@@ -14,13 +15,14 @@ PACKAGES = (
 
 
 def main(cmd=None) -> None:
-    """Print one line a package; takes no arguments."""
+    """Print one line per package and per extra; takes no arguments."""
     print(f"python {platform.python_version()} on {platform.machine()}")
     for name in PACKAGES:
-        try:
-            print(name, metadata.version(name))
-        except metadata.PackageNotFoundError:
-            print(name, "not installed")
+        print(name, find_version(name))
+    for extra in EXTRAS:
+        missing = find_missing(extra)
+        lacks = f"lacks {', '.join(missing)}: pip install 'espnet_tutornet[{extra}]'"
+        print(f"extra {extra}", lacks if missing else "installed")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """What results were made with: versions, commit, processor."""
 
-import importlib.metadata
 import os
 import platform
 import subprocess
@@ -8,17 +7,15 @@ import sys
 import time
 from pathlib import Path
 
+from espnet_tutornet.utils.extras import find_version
+
 
 def format_environment() -> str:
     """Render the software and processor of this machine as ESPnet's recipes do."""
     lines = ["## Environments", f"- date: `{time.strftime('%a %b %d %H:%M:%S %Z %Y')}`"]
     lines.append(f"- python version: `{' '.join(sys.version.split())}`")
     for title, package in (("espnet", "espnet"), ("pytorch", "torch")):
-        try:
-            version = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            version = "not installed"
-        lines.append(f"- {title} version: `{title} {version}`")
+        lines.append(f"- {title} version: `{title} {find_version(package)}`")
     commit = _git("rev-parse", "HEAD")
     if commit:
         lines.append(f"- Git hash: `{commit}`")

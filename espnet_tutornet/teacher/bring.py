@@ -19,6 +19,7 @@ import yaml
 
 from espnet_tutornet.utils.archives import part_path
 from espnet_tutornet.utils.download import fetch
+from espnet_tutornet.utils.extras import needs_extra
 from espnet_tutornet.utils.files import atomic_dir, atomic_write
 
 META = "meta.yaml"  # in a packed model: which file is what
@@ -68,11 +69,13 @@ def download(name: str, cache_dir: Optional[Path] = None) -> Path:
 
     Raises:
         FileNotFoundError: the hub knows no such tag.
-        RuntimeError: no network, or the download broke off; run again, it goes on.
+        RuntimeError: no network, or the download broke off; run again, it goes on. Or
+            the extra ``hub`` is not installed.
     """
     # here and not above: pandas and the hub, for those who download alone
-    from espnet_model_zoo.downloader import ModelDownloader, is_url
-    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+    with needs_extra("hub", f"downloading --teacher {name}"):
+        from espnet_model_zoo.downloader import ModelDownloader, is_url
+        from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
     cache_dir = Path(cache_dir or Path.home() / ".cache" / "espnet_model_zoo")
     zoo = ModelDownloader(cache_dir)

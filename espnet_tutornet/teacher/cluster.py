@@ -7,6 +7,8 @@ from typing import Optional
 import yaml
 from distributed import Client, get_worker
 
+from espnet_tutornet.utils.extras import needs_extra
+
 BACKENDS = ("local", "slurm", "pbs")
 
 
@@ -37,13 +39,8 @@ def start_client(backend: str, nj: int, conf: Optional[Path] = None) -> Client:
 
 def start_cluster(backend: str, nj: int, conf: Optional[Path] = None):
     """Start ``nj`` jobs of a batch system; see :func:`start_client`."""
-    try:
+    with needs_extra("cluster", f"cmd_backend {backend}"):
         import dask_jobqueue
-    except ImportError:
-        raise RuntimeError(
-            f"cmd_backend {backend} needs dask_jobqueue, which is not installed: pip "
-            "install 'espnet_tutornet[cluster]'."
-        ) from None
     kinds = {
         "slurm": dask_jobqueue.SLURMCluster,
         "pbs": dask_jobqueue.PBSCluster,

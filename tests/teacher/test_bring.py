@@ -142,6 +142,15 @@ def test_an_address_that_is_not_there(hub, tmp_path):
         bring_teacher(f"{hub.url}/files/no.zip", tmp_path / "t", tmp_path / "cache")
 
 
+def test_a_tag_without_the_library_of_the_hub_says_what_to_install(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "espnet_model_zoo.downloader", None)
+    said = r"espnet_model_zoo.* --teacher me/model needs.*'espnet_tutornet\[hub\]'"
+    with pytest.raises(RuntimeError, match=said):
+        bring_teacher("me/model", tmp_path / "t", tmp_path / "cache")
+
+
 def run_command(name, out_dir, endpoint, cache):
     """Bring a tag in a process that knows the hub at ``endpoint``."""
     environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(cache / "hf")}
