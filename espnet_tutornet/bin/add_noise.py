@@ -1,14 +1,10 @@
 """Make a copy of a data directory with noise."""
 
 import argparse
-from pathlib import Path
+from functools import partial
 from typing import Optional, Sequence
 
-from espnet_tutornet.data.data_dir import (
-    check_replaceable,
-    read_data_dir,
-    write_data_dir,
-)
+from espnet_tutornet.data.derive import derive_data_dir
 from espnet_tutornet.data.noise import add_noise_to, parse_range
 from espnet_tutornet.utils.command import exit_on_error
 
@@ -36,15 +32,9 @@ def get_parser() -> argparse.ArgumentParser:
 def main(cmd: Optional[Sequence[str]] = None) -> None:
     """Add noise to one data directory."""
     args = get_parser().parse_args(cmd)
-    range_db = parse_range(args.noise_db)
-    out_dir = Path(args.out_dir)
-    if out_dir.resolve() == Path(args.data_dir).resolve():
-        raise ValueError(f"{out_dir}: out_dir must differ from data_dir.")
-    check_replaceable(out_dir, "wav.scp")
-    utterances = read_data_dir(args.data_dir)
-    audio_dir = out_dir.with_name(f"{out_dir.name}_audio")
-    write_data_dir(out_dir, add_noise_to(utterances, range_db, audio_dir, args.nj))
-    print(f"{out_dir}: {len(utterances)} utterances with noise at {args.noise_db} dB")
+    change = partial(add_noise_to, range_db=parse_range(args.noise_db), nj=args.nj)
+    derived = derive_data_dir(args.data_dir, args.out_dir, change)
+    print(f"{args.out_dir}: {len(derived)} utterances with noise at {args.noise_db} dB")
 
 
 if __name__ == "__main__":

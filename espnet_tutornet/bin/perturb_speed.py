@@ -1,14 +1,10 @@
 """Add copies of a data directory at other speeds."""
 
 import argparse
-from pathlib import Path
+from functools import partial
 from typing import Optional, Sequence
 
-from espnet_tutornet.data.data_dir import (
-    check_replaceable,
-    read_data_dir,
-    write_data_dir,
-)
+from espnet_tutornet.data.derive import derive_data_dir
 from espnet_tutornet.data.perturb import parse_factors, perturb_speed
 from espnet_tutornet.utils.command import exit_on_error
 
@@ -35,15 +31,9 @@ def main(cmd: Optional[Sequence[str]] = None) -> None:
     """Perturb one data directory."""
     args = get_parser().parse_args(cmd)
     factors = parse_factors(args.factors)
-    out_dir = Path(args.out_dir)
-    if out_dir.resolve() == Path(args.data_dir).resolve():
-        raise ValueError(f"{out_dir}: out_dir must differ from data_dir.")
-    check_replaceable(out_dir, "wav.scp")
-    utterances = read_data_dir(args.data_dir, needs_text=not args.unlabelled)
-    audio_dir = out_dir.with_name(f"{out_dir.name}_audio")
-    perturbed = perturb_speed(utterances, factors, audio_dir, args.nj)
-    write_data_dir(out_dir, perturbed, needs_text=not args.unlabelled)
-    print(f"{out_dir}: {len(perturbed)} utterances at speeds {' '.join(factors)}")
+    change = partial(perturb_speed, factors=factors, nj=args.nj)
+    derived = derive_data_dir(args.data_dir, args.out_dir, change, not args.unlabelled)
+    print(f"{args.out_dir}: {len(derived)} utterances at speeds {' '.join(factors)}")
 
 
 if __name__ == "__main__":

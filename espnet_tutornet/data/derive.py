@@ -9,7 +9,12 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from espnet_tutornet.data.data_dir import Utterance
+from espnet_tutornet.data.data_dir import (
+    Utterance,
+    check_replaceable,
+    read_data_dir,
+    write_data_dir,
+)
 from espnet_tutornet.data.samples import describe_not_finite
 from espnet_tutornet.utils.files import atomic_write
 
@@ -76,6 +81,39 @@ def derive_all(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def derive_data_dir(
+    data_dir: Union[str, Path],
+    out_dir: Union[str, Path],
+    derive: Callable[..., List[Utterance]],
+    needs_text: bool = True,
+) -> List[Utterance]:
+    """Write a data directory of changed copies; their audio goes beside it.
+
+    Args:
+        data_dir: directory to read.
+        out_dir: directory to write.
+        derive: ``derive(utterances, audio_dir=...)`` makes the copies; the directory is
+            ``<out_dir>_audio``, and what is there from an earlier run is kept.
+        needs_text: whether every utterance must have a transcript.
+
+    Returns:
+        The copies.
+
+    Raises:
+        ValueError: ``out_dir`` is ``data_dir``, or holds something else; or the data
+            directory or its audio cannot be used.
+    """
+    out_dir = Path(out_dir)
+    if out_dir.resolve() == Path(data_dir).resolve():
+        raise ValueError(f"{out_dir}: out_dir must differ from data_dir.")
+    check_replaceable(out_dir, "wav.scp")
+    utterances = read_data_dir(data_dir, needs_text)
+    audio_dir = out_dir.with_name(f"{out_dir.name}_audio")
+    derived = derive(utterances, audio_dir=audio_dir)
+    write_data_dir(out_dir, derived, needs_text=needs_text)
+    return derived
 
 
 def _is_finished(path: Path, original: str, num_samples: float) -> bool:
