@@ -52,3 +52,20 @@ def test_a_document_is_a_page(path):
 )
 def test_links_lead_somewhere(path):
     assert broken_links(path) == []
+
+
+def test_the_examples_of_contributing_run_as_one_program(monkeypatch):
+    """They add a criterion and an encoder to what is known: take these back."""
+    from espnet2.tasks.asr import encoder_choices
+
+    from espnet_tutornet.losses import criteria, softmax
+
+    known = dict(criteria.CRITERIA)
+    monkeypatch.setattr(softmax, "CRITERIA", known)
+    monkeypatch.setattr("espnet_tutornet.losses.CRITERIA", known)
+    choices = dict(encoder_choices.classes)
+    monkeypatch.setattr(encoder_choices, "classes", choices)
+    text = (REPO / "docs/contributing.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    assert len(blocks) == 3
+    exec("\n".join(blocks), {"__name__": "contributing"})
