@@ -82,6 +82,7 @@ def filter_by_ctc(
     encode: Callable[[str], List[str]],
     vocabulary: Collection[str],
     samples_per_frame: int,
+    lost: int = 1,
 ) -> Tuple[List[Utterance], List[Removed]]:
     """Keep utterances whose target fits into the frames of the encoder.
 
@@ -90,6 +91,8 @@ def filter_by_ctc(
         encode: from ``tokens.load_encoder``.
         vocabulary: the token list.
         samples_per_frame: hop size times subsampling, for example 80 * 4.
+        lost: frames fewer than ``num_samples // samples_per_frame``. Subsampling by
+            convolution without padding loses one, or up to three.
 
     Returns:
         The utterances kept, and the rows of those removed, as ``needed>frames``.
@@ -102,8 +105,7 @@ def filter_by_ctc(
     vocabulary = frozenset(vocabulary)
     kept, removed = [], []
     for utt in utterances:
-        # Subsampling by convolution without padding loses up to one frame.
-        frames = utt.num_samples // samples_per_frame - 1
+        frames = utt.num_samples // samples_per_frame - lost
         needed = ctc_frames_needed(encode(utt.text), vocabulary)
         if needed <= frames:
             kept.append(utt)

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from espnet_tutornet.bin.filter_data import main
 from espnet_tutornet.data.data_dir import Utterance, read_data_dir, write_data_dir
@@ -143,7 +144,13 @@ def test_nothing_left_is_an_error_and_keeps_the_old(data, capsys):
         ([], "nothing to do"),
         (["--fs", "8000"], "--fs goes with --min_wav_duration"),
         (["--max_wav_duration", "3"], "--fs goes with"),
-        (["--token_list", "x"], "--samples_per_frame go together"),
+        (["--token_list", "x"], "--token_type and --configs go together"),
+        ("--configs x --fs 8000".split(), "--token_type and --configs go together"),
+        ("--configs x".split(), "--fs goes with"),
+        (
+            "--configs x --fs 8000 --samples_per_frame 320".split(),
+            "give --configs or --samples_per_frame, not both",
+        ),
         (
             "--token_list x --token_type bpe --samples_per_frame 1".split(),
             "--token_type bpe needs --bpemodel",
@@ -154,3 +161,44 @@ def test_options_that_do_not_fit_are_refused(data, capsys, options, match):
     with pytest.raises(SystemExit, match="2"):
         _run(data, "data", *options)
     assert match in capsys.readouterr().err
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Return config(name, layers): each halves the frames of 10 ms; as a file."""
+
+    def write(name, layers):
+        frontend_conf = {"fs": "auto", "hop_length": "10ms", "n_mels": 20}
+        encoder_conf = {"rnn_type": "gru", "num_layers": layers, "hidden_size": 6}
+        encoder_conf.update(output_size=10, subsample=[2] * layers)
+        conf = {"frontend": "default", "frontend_conf": frontend_conf, "encoder": "rnn"}
+        conf.update(encoder_conf=encoder_conf, model_conf={"ctc_weight": 1.0})
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(conf))
+        return f"{tmp_path}/{name}.yaml"
+
+    return write
+
+
+def test_the_slowest_encoder_decides_what_ctc_can_reach(data, config, capsys):
+    """All were taken for 40 ms: the infinite loss of many targets was zeroed."""
+    fast, slow = config("fast", 1), config("slow", 3)
+    tokens = _ctc(data)[:-2]
+    files = _run(data, "data", *tokens, "--fs", "8000", "--configs", fast)
+    assert "dense ABABABABAB\n" in files["text"]
+    assert files["removed.tsv"].splitlines()[1:] == []
+    out = capsys.readouterr().out
+    assert out.endswith(f"kept 4, removed 0 (-); frames of 20 ms, as of {fast}\n")
+    files = _run(data, "data", *tokens, "--fs", "8000", "--configs", fast, slow)
+    # 1600 samples are 3 frames of 640, the last half empty
+    assert "dense\tctc_target_longer_than_frames\t10>3\n" in files["removed.tsv"]
+    assert "short\tctc" not in files["removed.tsv"]
+    out = capsys.readouterr().out
+    summary = "(1 ctc_target_longer_than_frames)"
+    assert out.endswith(f"removed 1 {summary}; frames of 80 ms, as of {slow}\n")
+
+
+def test_a_configuration_that_is_missing_is_named(data, capsys):
+    more = ["--fs", "8000", "--configs", f"{data}/none.yaml"]
+    with pytest.raises(SystemExit, match="1"):
+        _run(data, "data", *_ctc(data)[:-2], *more)
+    assert "none.yaml" in capsys.readouterr().err

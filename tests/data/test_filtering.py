@@ -74,6 +74,14 @@ def test_ctc_target_must_fit_one_frame_less():
     assert removed == [Removed("short", "ctc_target_longer_than_frames", "4>3")]
 
 
+@pytest.mark.parametrize("lost, frames", [(-1, 6), (0, 5), (1, 4), (3, 2)])
+def test_frames_that_an_encoder_loses_are_taken_off(lost, frames):
+    dense = [_utterance(1919, "A" + "BA" * n, str(n)) for n in range(4)]
+    kept, removed = filter_by_ctc(dense, list, ["A", "B"], 320, lost)
+    assert [utt.utt_id for utt in kept] == [str(n) for n in range((frames + 1) // 2)]
+    assert {row.value.split(">")[1] for row in removed} <= {str(frames)}
+
+
 def test_samples_per_frame_must_be_positive():
     with pytest.raises(ValueError, match="samples_per_frame must be above 0, got 0"):
         filter_by_ctc([], list, [], 0)

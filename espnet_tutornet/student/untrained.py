@@ -1,0 +1,76 @@
+"""Build the model of a training configuration, before there is any training."""
+
+import argparse
+import logging
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator
+
+import yaml
+from espnet2.asr.espnet_model import ESPnetASRModel
+from espnet2.tasks.asr import ASRTask
+
+import espnet_tutornet.encoder.register  # noqa: F401
+from espnet_tutornet.experiment.training import fill_frontend
+from espnet_tutornet.teacher.loading import sampling_rate
+
+SPECIAL = ("<blank>", "<unk>", "<sos/eos>")
+
+
+def build_untrained(
+    path: Path, fs: int, vocab_size: int = len(SPECIAL)
+) -> ESPnetASRModel:
+    """Build the model of a training configuration, in eval mode.
+
+    Global normalisation, whose statistics are not there, becomes that of an utterance;
+    neither has parameters or products.
+
+    Args:
+        path: with ``fs: auto`` and durations in the frontend, or without.
+        fs: sampling rate in Hz.
+        vocab_size: tokens, special ones included.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no yaml mapping, for another sampling rate, or cannot be
+            built.
+    """
+    conf = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(conf, dict):
+        raise ValueError(f"{path}: expected a yaml mapping, got {type(conf).__name__}.")
+    # not get_default_config(): that reads the command line of this process
+    defaults = ASRTask.get_parser().parse_args(["--output_dir", "nowhere"])
+    words = [f"token{index}" for index in range(vocab_size - len(SPECIAL))]
+    filled = dict(
+        normalize="utterance_mvn",
+        normalize_conf={},
+        init=None,
+        token_list=[*SPECIAL[:2], *words, SPECIAL[2]],
+    )
+    args = argparse.Namespace(**{**vars(defaults), **conf, **filled})
+    try:
+        args.frontend_conf = fill_frontend(args.frontend_conf or {}, fs)
+        if sampling_rate(args) not in (None, fs):
+            raise ValueError(
+                f"its frontend is for {sampling_rate(args)} Hz, got {fs} Hz: give that "
+                "rate, or write fs: auto"
+            )
+        with quietly():
+            return ASRTask.build_model(args).eval()
+    except (AssertionError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: cannot be built: {error}. Mend it.") from None
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep ESPnet's warnings back: of a model that is thrown away they tell nothing."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(max(level, logging.ERROR))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.setLevel(level)
