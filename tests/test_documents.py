@@ -11,6 +11,8 @@ STUDIES = sorted((REPO / "docs/studies").glob("*.md"))
 PAGES = [RECIPE, *sorted((REPO / "docs").rglob("*.md"))]
 DOCUMENTS = [REPO / "README.md", REPO / "benchmarks/README.md", *PAGES]
 LINES = 120  # of a page
+# configurations of no file: a pattern of names, and those that examples would write
+UNWRITTEN = re.compile(r"NAME|distill_hellinger|train_student_stacked|<")
 
 
 def without_code(path):
@@ -38,6 +40,16 @@ def broken_links(path):
     return broken
 
 
+def files_named(path):
+    """Return the recipe's configurations and our modules that a document names."""
+    text = path.read_text()
+    confs = re.findall(r"\bconf/[\w/*.<>-]+\.yaml", text)
+    modules = re.findall(r"\b(?:espnet_tutornet\.bin\.)(\w+)", text)
+    return [RECIPE.parent / name for name in confs if not UNWRITTEN.search(name)] + [
+        REPO / f"espnet_tutornet/bin/{name}.py" for name in modules
+    ]
+
+
 def test_there_are_studies():
     assert STUDIES
 
@@ -52,6 +64,15 @@ def test_a_document_is_a_page(path):
 )
 def test_links_lead_somewhere(path):
     assert broken_links(path) == []
+
+
+@pytest.mark.parametrize(
+    "path", DOCUMENTS, ids=lambda path: str(path.relative_to(REPO))
+)
+def test_files_that_a_document_names_are_there(path):
+    named = files_named(path)
+    missing = [file for file in named if not any(file.parent.glob(file.name))]
+    assert missing == []
 
 
 def test_the_examples_of_contributing_run_as_one_program(monkeypatch):
