@@ -11,6 +11,8 @@ from espnet_tutornet.experiment.methods import name_method
 from espnet_tutornet.experiment.results import Run
 
 CARD = "MODEL_CARD.md"
+# key of an exported configuration whose encoder stock ESPnet does not have
+NEEDS_US = "espnet_tutornet"
 TEMPLATE = Template("""\
 # $name
 
@@ -93,11 +95,10 @@ def format_card(run: Run, teacher: Run, rundir: Path, decoding: Dict) -> str:
     if decoding.get("search") == "best_path":
         decoding = NEAREST_SEARCH
         how = "by CTC's best path; the prefix search below comes close to it"
-    # an encoder of this package, unknown to ESPnet, says so in its name
-    package = "espnet_tutornet" if "tutornet" in conf["encoder"] else "espnet2"
+    package = "espnet_tutornet" if NEEDS_US in conf else "espnet2"
     return TEMPLATE.substitute(
         name=run.name,
-        encoder=conf["encoder"].split()[0],
+        encoder=conf["encoder"],
         vocab_size=len(conf["token_list"]),
         token_type=conf["token_type"],
         fs=conf.get("frontend_conf", {}).get("fs", 16000),

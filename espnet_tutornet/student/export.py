@@ -9,7 +9,8 @@ import yaml
 from espnet2.asr.espnet_model import ESPnetASRModel
 
 from espnet_tutornet.asr.tutornet_model import student_state_dict
-from espnet_tutornet.encoder.register import ENCODERS, needing_us
+from espnet_tutornet.encoder.register import ENCODERS
+from espnet_tutornet.experiment.card import NEEDS_US
 from espnet_tutornet.jobs.saving import save
 from espnet_tutornet.teacher.loading import (
     ParametersMismatch,
@@ -31,6 +32,11 @@ LOCAL_KEYS = (
     "dist_init_method",
     "distill_conf",
 )
+# for who asks why ESPnet does not know the encoder; it passes over the key itself
+HOW_TO_RUN = (
+    "Its encoder is not in ESPnet. Install espnet_tutornet, then run python -m "
+    "espnet_tutornet.bin.asr_inference with the options of espnet2.bin.asr_inference."
+)
 # Files that the model needs: (block of the config, key in it or None).
 MODEL_FILES = (("normalize_conf", "stats_file"), ("bpemodel", None))
 
@@ -39,7 +45,8 @@ def export_student(expdir: Path, checkpoint: str) -> Path:
     """Write ``<expdir>/export``: config.yaml, model.pth and the files they name.
 
     The checkpoint loses the adapters, the configuration its local paths; what remains
-    must fill a stock ESPnet model, key by key.
+    must fill a stock ESPnet model, key by key. Where ESPnet lacks the encoder, the
+    configuration begins with the key ``espnet_tutornet``, which tells how to run it.
 
     Args:
         expdir: the directory of a training.
@@ -66,7 +73,7 @@ def export_student(expdir: Path, checkpoint: str) -> Path:
     for key in LOCAL_KEYS:
         conf.pop(key, None)
     if conf["encoder"] in ENCODERS:
-        conf["encoder"] = needing_us(conf["encoder"])
+        conf = {NEEDS_US: HOW_TO_RUN, **conf}
     with atomic_dir(out_dir) as new:
         for block, key in MODEL_FILES:
             _bring_file(conf, block, key, new, out_dir)

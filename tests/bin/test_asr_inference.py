@@ -10,7 +10,8 @@ import torch
 import yaml
 
 from espnet_tutornet.bin import asr_inference, asr_train
-from espnet_tutornet.encoder.register import needing_us
+from espnet_tutornet.experiment.card import NEEDS_US
+from espnet_tutornet.student.export import HOW_TO_RUN, export_student
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = [
@@ -20,17 +21,21 @@ BLOCKS = [
 GREEDY = ["--beam_size", "1", "--ctc_weight", "1.0"]
 
 
-def _files(save_asr, directory, encoder):
-    """Save a random Jasper whose configuration calls it ``encoder``."""
+def _files(save_asr, directory):
+    """Save a random Jasper."""
     config, model = directory / "config.yaml", directory / "model.pth"
     from espnet2.tasks.asr import ASRTask
 
     save_asr(directory, 0)  # of a conformer
     conf = yaml.safe_load(config.read_text())
-    conf.update(encoder=encoder, encoder_conf={"blocks": BLOCKS}, token_type="char")
+    conf.update(encoder="jasper", encoder_conf={"blocks": BLOCKS}, token_type="char")
     torch.manual_seed(0)
     built = ASRTask.build_model(ASRTask.get_parser().parse_args(_as_file(config, conf)))
     torch.save(built.state_dict(), model)
+    return _named(config, model)
+
+
+def _named(config, model):
     return ["--asr_train_config", str(config), "--asr_model_file", str(model)]
 
 
@@ -44,9 +49,8 @@ def _data(wav_data, out):
     return ["--data_path_and_name_and_type", scp, "--output_dir", str(out)]
 
 
-@pytest.mark.parametrize("spelled", [str, needing_us])
-def test_it_decodes_what_stock_espnet_lacks(save_asr, wav_data, tmp_path, spelled):
-    files = _files(save_asr, tmp_path, spelled("jasper"))
+def test_it_decodes_what_stock_espnet_lacks(save_asr, wav_data, tmp_path):
+    files = _files(save_asr, tmp_path)
     asr_inference.main([*files, *_data(wav_data, tmp_path / "out"), *GREEDY])
     lines = (tmp_path / "out/1best_recog/text").read_text().splitlines()
     assert [line.split()[0] for line in lines] == ["u0", "u1", "u2"]
@@ -94,24 +98,46 @@ def test_the_parsers_are_those_of_espnet_and_know_our_encoders():
     assert asr_train.get_parser().parse_args(command).encoder == "deepspeech2"
 
 
-@pytest.mark.integration
-def test_stock_espnet_in_a_process_of_its_own_names_the_command(
-    save_asr, wav_data, tmp_path
-):
-    files = _files(save_asr, tmp_path, needing_us("jasper"))
-    words = [*files, *_data(wav_data, tmp_path / "out"), *GREEDY]
+@pytest.fixture
+def run():
+    """Return run(module, words): a command in a process of its own."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     environment.pop("TUTORNET_TRACEBACK", None)
-    done = {}
-    for command in ("espnet2.bin.asr_inference", "espnet_tutornet.bin.asr_inference"):
-        done[command] = subprocess.run(
-            [sys.executable, "-m", command, *words],
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-    stock, ours = done.values()
+
+    def run(module, words):
+        command = [sys.executable, "-m", module, *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+    return run
+
+
+@pytest.mark.integration
+def test_an_exported_jasper_says_what_runs_it_and_runs_there(
+    save_asr, wav_data, tmp_path, run
+):
+    _files(save_asr, tmp_path)
+    export = export_student(tmp_path, "model.pth")
+    words = _named(export / "config.yaml", export / "model.pth")
+    words += [*_data(wav_data, tmp_path / "out"), *GREEDY]
+    stock = run("espnet2.bin.asr_inference", words)
     assert stock.returncode != 0
     last = stock.stderr.strip().splitlines()[-1]
-    assert last.endswith(f"--encoder {needing_us('jasper')}"), last
+    assert last.endswith("--encoder jasper"), last
+    first = (export / "config.yaml").read_text().splitlines()[0]
+    assert first.startswith("espnet_tutornet: Its encoder is not in ESPnet.")
+    ours = run("espnet_tutornet.bin.asr_inference", words)
     assert ours.returncode == 0, ours.stderr
+    assert len((tmp_path / "out/1best_recog/text").read_text().splitlines()) == 3
+
+
+@pytest.mark.integration
+def test_stock_espnet_passes_over_the_key_that_says_it(
+    save_asr, wav_data, tmp_path, run
+):
+    config, model = save_asr(tmp_path, 0)
+    conf = {NEEDS_US: HOW_TO_RUN, **yaml.safe_load(config.read_text())}
+    config.write_text(yaml.safe_dump({**conf, "token_type": "char"}))
+    words = [*_named(config, model), *_data(wav_data, tmp_path / "out"), *GREEDY]
+    done = run("espnet2.bin.asr_inference", words)
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "out/1best_recog/text").read_text().splitlines()) == 3

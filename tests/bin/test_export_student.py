@@ -6,6 +6,7 @@ import torch
 import yaml
 
 from espnet_tutornet.bin.export_student import main
+from espnet_tutornet.encoder.register import ENCODERS
 from espnet_tutornet.teacher.loading import load_model, names_of_202511
 
 
@@ -41,6 +42,9 @@ def test_a_student_of_any_encoder_comes_out(save_asr, tmp_path, encoder_name):
     trained, _ = load_model(config, model)
     pairs = zip(filled.state_dict().values(), trained.state_dict().values())
     assert all(torch.equal(mine, its) for mine, its in pairs)
+    conf = yaml.safe_load((export / "config.yaml").read_text())
+    ours = "python -m espnet_tutornet.bin.asr_inference"
+    assert (ours in conf.get("espnet_tutornet", "")) == (conf["encoder"] in ENCODERS)
 
 
 def test_the_export_fills_a_stock_model(training, tokens):

@@ -118,7 +118,7 @@ def test_a_student_that_was_decoded_in_chunks_says_how(rundir):
 
 
 def test_an_encoder_of_this_package_asks_for_its_command(rundir):
-    export(rundir, encoder="jasper (of espnet_tutornet: run it)")
+    export(rundir, encoder="jasper", espnet_tutornet="Install it.")
     card = format_card(STUDENT, TEACHER, rundir, DECODING)
     assert "python -m espnet_tutornet.bin.asr_inference" in card
     assert "encoder `jasper`," in card and "espnet2.bin" not in card
