@@ -12,7 +12,7 @@ PAGES = [RECIPE, *sorted((REPO / "docs").rglob("*.md"))]
 DOCUMENTS = [REPO / "README.md", REPO / "benchmarks/README.md", *PAGES]
 LINES = 120  # of a page
 # configurations of no file: a pattern of names, and those that examples would write
-UNWRITTEN = re.compile(r"NAME|distill_hellinger|train_student_stacked|<")
+UNWRITTEN = re.compile(r"NAME|distill_(hellinger|rkdmask)|train_student_stacked|<")
 
 
 def without_code(path):
