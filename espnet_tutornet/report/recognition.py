@@ -1,12 +1,14 @@
 """Trained models and what they recognise in an utterance."""
 
+import argparse
 import base64
 import io
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import soundfile
@@ -51,10 +53,18 @@ class Recogniser:
 
     def __init__(self, config: Path, model: Path, layer: str = "last"):
         layers = tuple(dict.fromkeys(("last", layer)))
-        with _quiet():
-            self.model = OnlineTeacher.from_files(config, model, layers=layers)
-        self.config, self.layer = load_config(config), layer
+        with _quiet(), _one_thread():
+            # an utterance alone has no padding to mask
+            self.model = OnlineTeacher.from_files(
+                config, model, layers=layers, masked=False
+            )
+        self.layer, self._config_file = layer, config
         self.token_list, self.blank_id = self.model.token_list, self.model.blank_id
+
+    @cached_property
+    def config(self) -> argparse.Namespace:
+        """Configuration of the model; of a large one, slow to read."""
+        return load_config(self._config_file)
 
     def recognise(self, wave: np.ndarray, fs: int) -> Outputs:
         """Listen to (S,) samples at ``fs`` Hz.
@@ -69,7 +79,7 @@ class Recogniser:
             )
         speech = torch.from_numpy(wave)[None]
         lengths = torch.tensor([len(wave)])
-        with _quiet():
+        with _quiet(), _one_thread():
             heard = self.model({"speech": speech, "speech_lengths": lengths})
         log_probs = heard.log_probs[0].float().numpy()
         return Outputs(
@@ -94,6 +104,21 @@ def _quiet() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute in one thread.
+
+    One utterance is too little work for several: where other processes want the cores,
+    too, they wait for each other, and a report took six times as long.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def weigh_frames(outputs: Outputs, term: Mapping, blank_id: int) -> np.ndarray:
     """Return the (T,) frame weights that an RKD term gave the teacher's frames.
 
@@ -107,6 +132,49 @@ def weigh_frames(outputs: Outputs, term: Mapping, blank_id: int) -> np.ndarray:
     padding = torch.zeros(1, len(outputs.log_probs), dtype=torch.bool)
     log_probs = torch.from_numpy(outputs.log_probs)[None]
     return weights(outputs.hidden[None], log_probs, padding, blank_id)[0].numpy()
+
+
+def force_align(
+    log_probs: np.ndarray, targets: Sequence[int], blank_id: int
+) -> List[Tuple[int, int]]:
+    """Find the likeliest CTC path that says ``targets``.
+
+    Args:
+        log_probs: (T, V), natural log.
+        targets: (L,) token ids, without blanks.
+        blank_id: index of ``<blank>`` in V.
+
+    Returns:
+        First frame and the one after the last, of each target.
+
+    Raises:
+        ValueError: fewer frames than the path needs, or a target that is blank.
+
+    Example:
+        >>> p = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.9, 0.1]])
+        >>> force_align(np.log(p), [1], 0), force_align(np.log(p), [1, 1], 0)
+        ([(1, 3)], [(1, 2), (3, 4)])
+    """
+    targets = list(targets)
+    repeats = sum(a == b for a, b in zip(targets, targets[1:]))
+    if blank_id in targets:
+        raise ValueError(f"targets must not hold the blank, {blank_id}: {targets}.")
+    if len(log_probs) < len(targets) + repeats:
+        raise ValueError(
+            f"{len(targets)} tokens with {repeats} repeats need as many frames in all, "
+            f"got {len(log_probs)}. The transcript does not belong to this audio."
+        )
+    if not targets:
+        return []
+    path, _ = torchaudio.functional.forced_align(
+        torch.from_numpy(log_probs).double()[None],  # float32 loses near ties
+        torch.tensor([targets], dtype=torch.int32),
+        blank=blank_id,
+    )
+    tokens, counts = path[0].unique_consecutive(return_counts=True)
+    stops = counts.cumsum(0)
+    spans = zip(tokens.tolist(), (stops - counts).tolist(), stops.tolist())
+    return [(start, stop) for token, start, stop in spans if token != blank_id]
 
 
 def find_files(directory: Path) -> Optional[Tuple[Path, Path]]:

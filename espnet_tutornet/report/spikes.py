@@ -1,7 +1,7 @@
-"""When a CTC model says its tokens, and when the transcript would have it."""
+"""When a CTC model says its tokens, beside when another does."""
 
 from dataclasses import dataclass
-from typing import List, Sequence, Tuple
+from typing import List, Sequence
 
 import numpy as np
 
@@ -89,61 +89,3 @@ def spike_offsets(
         at_teacher += letter != "I"
         at_student += letter != "D"
     return offsets
-
-
-def force_align(
-    log_probs: np.ndarray, targets: Sequence[int], blank_id: int
-) -> List[Tuple[int, int]]:
-    """Find the likeliest CTC path that says ``targets``.
-
-    Args:
-        log_probs: (T, V), natural log.
-        targets: (L,) token ids, without blanks.
-        blank_id: index of ``<blank>`` in V.
-
-    Returns:
-        First frame and the one after the last, of each target.
-
-    Raises:
-        ValueError: fewer frames than the path needs, or a target that is blank.
-    """
-    targets = list(targets)
-    repeats = sum(a == b for a, b in zip(targets, targets[1:]))
-    if blank_id in targets:
-        raise ValueError(f"targets must not hold the blank, {blank_id}: {targets}.")
-    if len(log_probs) < len(targets) + repeats:
-        raise ValueError(
-            f"{len(targets)} tokens with {repeats} repeats need as many frames in all, "
-            f"got {len(log_probs)}. The transcript does not belong to this audio."
-        )
-    states = [blank_id]
-    for target in targets:
-        states += [target, blank_id]
-    path = _best_path(log_probs[:, states], np.array(states), blank_id)
-    spans = []
-    for place in range(len(targets)):
-        frames = np.flatnonzero(path == 2 * place + 1)
-        spans.append((int(frames[0]), int(frames[-1]) + 1))
-    return spans
-
-
-def _best_path(scores: np.ndarray, states: np.ndarray, blank_id: int) -> np.ndarray:
-    """Run Viterbi over (T, 2 L + 1) scores; return the state of every frame."""
-    frames, size = scores.shape
-    skips = np.zeros(size, dtype=bool)  # a blank may be left out between two tokens
-    skips[2:] = (states[2:] != blank_id) & (states[2:] != states[:-2])
-    best = np.full(size, -np.inf)
-    best[:2] = scores[0, :2]
-    back = np.zeros((frames, size), dtype=np.int8)
-    for frame in range(1, frames):
-        steps = np.full((3, size), -np.inf)
-        steps[0], steps[1, 1:] = best, best[:-1]
-        steps[2, 2:] = np.where(skips[2:], best[:-2], -np.inf)
-        back[frame] = steps.argmax(axis=0)
-        best = steps.max(axis=0) + scores[frame]
-    state = size - 1 if size == 1 or best[-1] >= best[-2] else size - 2
-    path = np.empty(frames, dtype=np.int64)
-    for frame in range(frames - 1, -1, -1):
-        path[frame] = state
-        state -= back[frame, state]
-    return path

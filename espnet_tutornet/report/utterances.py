@@ -11,7 +11,7 @@ from espnet_tutornet.report.page import Audio, Figure, Figures, Heading, Section
 from espnet_tutornet.report.pictures import METHOD_STYLES, Album
 from espnet_tutornet.report.points import best_distilled
 from espnet_tutornet.report.setting import Setting
-from espnet_tutornet.report.spikes import Spike, find_spikes, force_align
+from espnet_tutornet.report.spikes import Spike, find_spikes
 
 if TYPE_CHECKING:
     from espnet_tutornet.report.recognition import Outputs, Recogniser
@@ -188,6 +188,8 @@ def _read_out(row: Row) -> str:
 
 
 def _align(setting: Setting, models: Models, heard: "Outputs", utt_id: str, text: str):
+    from espnet_tutornet.report.recognition import force_align
+
     try:
         ids = models.teacher.token_ids(text)
         spans = force_align(heard.log_probs, ids, models.teacher.blank_id)

@@ -1,5 +1,6 @@
 import base64
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from espnet_tutornet.report.recognition import (
     Recogniser,
     embed_audio,
     find_files,
+    force_align,
     log_mel,
     read_audio,
     read_set,
@@ -102,3 +104,49 @@ def test_a_recogniser_reports_the_layer_of_the_term(teacher_files):
     assert inner.hidden.shape == last.hidden.shape
     assert not torch.allclose(inner.hidden, last.hidden)
     assert np.array_equal(inner.log_probs, last.log_probs)
+
+
+def log_softmax(*rows):
+    return np.log(np.array(rows) / np.sum(rows, axis=1, keepdims=True))
+
+
+def random_log_probs(frames, size, seed=0):
+    rows = np.random.default_rng(seed).normal(size=(frames, size))
+    return rows - np.log(np.exp(rows).sum(axis=1, keepdims=True))
+
+
+def test_alignment_of_spiky_posteriors_is_read_off_by_hand():
+    log_probs = log_softmax(
+        [0.9, 0.05, 0.05],
+        [0.2, 0.7, 0.1],
+        [0.3, 0.6, 0.1],
+        [0.9, 0.05, 0.05],
+        [0.1, 0.1, 0.8],
+    )
+    assert force_align(log_probs, [1, 2], 0) == [(1, 3), (4, 5)]
+    # A A needs a blank between: frames 1 and 2 cannot both be A's
+    assert force_align(log_probs[:4], [1, 1], 0) in ([(1, 2), (3, 4)], [(0, 1), (2, 3)])
+
+
+@pytest.mark.parametrize("targets", [[1], [1, 1], [1, 2, 1], [2, 2, 1]])
+def test_alignment_is_the_best_of_all_paths(targets):
+    log_probs = random_log_probs(6, 3, seed=len(targets))
+    best, found = -np.inf, None
+    for path in itertools.product(range(3), repeat=6):
+        said = [token for token, _ in itertools.groupby(path) if token]
+        score = sum(log_probs[t, token] for t, token in enumerate(path))
+        if said == targets and score > best:
+            best, found = score, path
+    runs, start = [], 0
+    for token, group in itertools.groupby(found):
+        stop = start + len(list(group))
+        runs += [(start, stop)] * (token != 0)
+        start = stop
+    assert force_align(log_probs, targets, 0) == runs
+
+
+def test_a_transcript_that_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="2 tokens with 1 repeats need.*got 2"):
+        force_align(random_log_probs(2, 3), [1, 1], 0)
+    with pytest.raises(ValueError, match="must not hold the blank, 0"):
+        force_align(random_log_probs(4, 3), [1, 0], 0)
