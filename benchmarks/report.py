@@ -3,7 +3,7 @@
     python benchmarks/report.py [--runs 500]
 
 Made-up runs in a temporary directory: two decoded sets of 200 utterances each, 50
-epochs in checkpoint and log, a configuration with 1000 tokens; 4 methods, 5 seeds a
+epochs in the checkpoint, a configuration with 1000 tokens; 4 methods, 5 seeds a
 student. No audio and no models: listening costs what the models cost. Counted is the
 command as a process of its own, imports included.
 """
@@ -47,7 +47,7 @@ def say(rng: random.Random, errors: float) -> str:
 
 
 def train(run: Path, losses: Dict[str, float]) -> None:
-    """Write checkpoint and log of a training."""
+    """Write the checkpoint of a training."""
     run.mkdir(parents=True, exist_ok=True)
     stats = {
         epoch: {
@@ -58,7 +58,6 @@ def train(run: Path, losses: Dict[str, float]) -> None:
     reporter = {"stats": stats, "epoch": EPOCHS}
     torch.save({"model": {"w": torch.zeros(30_000)}, "reporter": reporter}, run / "a")
     (run / "a").rename(run / "checkpoint.pth")
-    (run / "train.log").write_text("INFO: 1epoch results: [train] loss=1.0\n" * EPOCHS)
 
 
 def add_run(exp: Path, number: int) -> None:

@@ -2,9 +2,12 @@
 
 import argparse
 from pathlib import Path
-from typing import List
+from typing import Callable, List
+
+from tqdm import tqdm
 
 from espnet_tutornet.data.data_dir import check_replaceable
+from espnet_tutornet.report.answer import show_answer
 from espnet_tutornet.report.curves import show_curves
 from espnet_tutornet.report.experiments import (
     common_inference,
@@ -26,6 +29,7 @@ from espnet_tutornet.utils.files import atomic_dir
 PAGE = "report.html"
 DRAWN_STUDENTS, DRAWN_SETS = 3, 4  # unless others are asked for
 MAX_NOTES = 20
+PARTS = 8  # of the progress bar: the models, and each section
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -69,24 +73,34 @@ def main(cmd=None) -> None:
     check_replaceable(args.out, PAGE)
     setting = gather_setting(args)
     with atomic_dir(args.out) as new:
-        sections = make_sections(setting, Album(new / "pictures"))
+        answer, *sections = make_sections(setting, Album(new / "pictures"))
         notes = _shorten(setting.notes)
-        page = render_page(args.title, _subtitle(setting), sections, notes)
+        page = render_page(args.title, _subtitle(setting), answer, sections, notes)
         (new / PAGE).write_text(page, encoding="utf-8")
     print(f"Wrote {args.out / PAGE} ({len(page) / 1e6:.1f} MB).")
 
 
 def make_sections(setting: Setting, album: Album) -> List[Section]:
     """Draw and describe everything, in the order of the page."""
-    models = load_models(setting)
-    return [
-        show_costs(setting, album),
-        show_methods(setting, album),
-        show_curves(setting, album),
-        show_utterances(setting, album, models),
-        show_offsets(setting, album, models),
-        show_words(setting, album),
-    ]
+    bar = tqdm(total=PARTS, unit="part", disable=None)
+
+    def make(name: str, function: Callable, *args):
+        bar.set_description(name)
+        made = function(setting, *args)
+        bar.update()
+        return made
+
+    with bar:
+        models = make("load models", load_models)
+        return [
+            make("answer", show_answer),
+            make("costs", show_costs, album),
+            make("methods", show_methods, album),
+            make("training", show_curves, album),
+            make("utterances", show_utterances, album, models),
+            make("offsets", show_offsets, album, models),
+            make("words", show_words, album),
+        ]
 
 
 def gather_setting(args: argparse.Namespace) -> Setting:
@@ -140,7 +154,9 @@ def _check(option: str, asked, known) -> None:
 
 
 def _scored_sets(points: List[Point]) -> List[str]:
-    return sorted({name for point in points for name in point.wer})
+    """List the sets by name, those to develop on last."""
+    sets = {name for point in points for name in point.wer}
+    return sorted(sets, key=lambda name: (name.startswith("dev"), name))
 
 
 def _speech_set(heard, test_sets) -> str:

@@ -1,7 +1,6 @@
 """Training: every loss of both stages, and the norm of the gradient."""
 
 import math
-import re
 from pathlib import Path
 from typing import Dict, List, Sequence, Tuple
 
@@ -24,68 +23,29 @@ from espnet_tutornet.report.setting import Setting
 # mode ("train", "valid") -> logged key -> epoch -> value
 Curves = Dict[str, Dict[str, Dict[int, float]]]
 MODES = ("train", "valid")
-EPOCH_LINE = re.compile(r"INFO: (\d+)epoch results: (.*)")
-MODE_PART = re.compile(r"\[(\w+)\] ([^\[]*)")
-VALUE = re.compile(r"(\w+)=([-+.\w]+)")
 MAX_LINES = 12  # methods of a picture
-SOURCES = {
-    "checkpoint.pth": "checkpoint.pth (all digits)",
-    "train.log": "train.log (three digits behind the point)",
-}
 Line = Tuple[str, Curves, int]
-MAX_SPAN, MAX_LOSS_SPAN = 8, 20  # largest over smallest value of a linear scale
+MAX_LOSS_SPAN = 20  # largest over smallest value of a linear scale
 LINES = {"valid": "-", "train": ":"}
 
 
-def read_curves(rundir: Path) -> Tuple[Curves, str]:
+def read_curves(rundir: Path) -> Curves:
     """Read the loss terms of every epoch, and the norm of the gradient.
 
-    The numbers of ``checkpoint.pth`` are exact; where it is gone or damaged, those of
-    ``train.log`` have three digits behind the point.
+    They are those of ``checkpoint.pth``: ``train.log`` rounds, and keeps the epochs of
+    earlier attempts, which this training may not have made again.
 
     Args:
         rundir: directory of a training.
 
     Returns:
-        The curves, and the name of the file that they are from: "" where there is
-        neither.
+        The curves, {} where there is no ``checkpoint.pth``.
+
+    Raises:
+        ValueError: it is damaged, or holds no statistics.
     """
-    checkpoint, log = rundir / "checkpoint.pth", rundir / "train.log"
-    if checkpoint.is_file():
-        try:
-            return _select(load_statistics(checkpoint)), checkpoint.name
-        except ValueError:
-            pass  # the log says the same, less exactly
-    if log.is_file():
-        curves = parse_log(log.read_text(encoding="utf-8", errors="replace"))
-        if curves:
-            return curves, log.name
-    return {}, ""
-
-
-def parse_log(text: str) -> Curves:
-    """Read the lines ``<n>epoch results: [train] key=value, ... [valid] ...``.
-
-    An epoch that comes twice, after a resumed training, counts as the last time.
-
-    Example:
-        >>> parse_log("INFO: 2epoch results: [train] loss=1.5, time=3 seconds")
-        {'train': {'loss': {2: 1.5}}}
-    """
-    stats: Dict[int, Dict[str, Dict]] = {}
-    for epoch, said in EPOCH_LINE.findall(text):
-        stats[int(epoch)] = {
-            mode: {key: _number(value) for key, value in VALUE.findall(part)}
-            for mode, part in MODE_PART.findall(said)
-        }
-    return _select(stats)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+    checkpoint = rundir / "checkpoint.pth"
+    return _select(load_statistics(checkpoint)) if checkpoint.is_file() else {}
 
 
 def is_drawn(key: str) -> bool:
@@ -155,7 +115,7 @@ def show_curves(setting: Setting, album: Album) -> Section:
     found = False
     teachers = sorted({p.student for p in setting.points if p.method == "teacher"})
     for student in [*setting.students, *teachers[:1]]:
-        lines, sources, left_out = _lines(setting, student)
+        lines, without, left_out = _lines(setting, student)
         if not lines:
             continue
         found = True
@@ -166,39 +126,46 @@ def show_curves(setting: Setting, album: Album) -> Section:
         ]
         section.blocks.append(Figures(figures))
         section.blocks.append(_table(student, lines))
-        files = " and ".join(SOURCES[name] for name in sorted(sources))
-        section.say(f"Numbers from {files}.")
+        if without:
+            section.say(f"No checkpoint.pth, so no curves: {', '.join(without)}.")
         if left_out:
             section.say(f"More than {MAX_LINES}, left out: {', '.join(left_out)}.")
     if not found:
         section.blocks.clear()
-        section.say("No run has a checkpoint.pth or train.log with epoch results.")
+        section.say("No run has a checkpoint.pth with the results of its epochs.")
     return section
 
 
-def _lines(setting: Setting, student: str) -> Tuple[List[Line], set, List[str]]:
+def _lines(setting: Setting, student: str) -> Tuple[List[Line], List[str], List[str]]:
+    """Return the lines, and the labels of what has none and of what is too much."""
     lines: List[Line] = []
-    sources = set()
+    without: List[str] = []
     points = [point for point in setting.points if point.student == student]
     for point in points[:MAX_LINES]:
-        curves, first, files = _read(point.experiments[0])
+        curves, first = _read(setting, point.experiments[0])
         if curves:
             lines.append((point.label, curves, first))
-            sources |= files
-    return lines, sources, [point.label for point in points[MAX_LINES:]]
+        else:
+            without.append(point.label)
+    return lines, without, [point.label for point in points[MAX_LINES:]]
 
 
-def _read(experiment: Experiment) -> Tuple[Curves, int, set]:
-    """Return the curves of both stages, the epochs of the first, and the files."""
-    curves, source = read_curves(experiment.path)
-    sources = {source}
-    before = 0
+def _read(setting: Setting, experiment: Experiment) -> Tuple[Curves, int]:
+    """Return the curves of both stages, and the epochs of the first."""
+    stages = [experiment.path]
     if experiment.first_stage is not None:
-        first, source = read_curves(experiment.first_stage)
-        sources.add(source)
-        before = last_epoch(first)
-        curves = join_stages(first, curves)
-    return curves, before, sources - {""}
+        stages.insert(0, experiment.first_stage)
+    curves: Curves = {}
+    before = 0
+    for path in stages:
+        try:
+            found = read_curves(path)
+        except ValueError as error:
+            setting.notes.append(f"{path.name} has no curves: {error}")
+            found = {}
+        before = last_epoch(curves)
+        curves = join_stages(curves, found)
+    return curves, before
 
 
 def _figure(

@@ -53,6 +53,7 @@ def load_models(setting: Setting) -> Optional[Models]:
     teacher = _load(recognition, setting, experiment.path, layer)
     students: Dict[Key, "Recogniser"] = {}
     starts: Dict[Key, "Recogniser"] = {}
+    loaded: Dict[Path, "Recogniser"] = {}  # stage 1, which methods share
     for point in setting.points:
         if point.student in setting.students and teacher is not None:
             run = point.experiments[0]
@@ -61,9 +62,11 @@ def load_models(setting: Setting) -> Optional[Models]:
                 continue
             key = point.student, point.method, point.label
             students[key] = recogniser
-            if run.first_stage and (run.first_stage / "export").is_dir():
-                start = _load(recognition, setting, run.first_stage)
-                starts.update({key: start} if start else {})
+            start = run.first_stage
+            if start and start not in loaded and (start / "export").is_dir():
+                loaded[start] = _load(recognition, setting, start)
+            if loaded.get(start):
+                starts[key] = loaded[start]
     audio = recognition.read_set(directory)
     if not students or not _hears(recognition, setting, teacher, audio):
         return None

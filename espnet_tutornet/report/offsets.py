@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 from matplotlib.figure import Figure as Canvas
+from tqdm import tqdm
 
 from espnet_tutornet.report.models import Key, Models, spread
 from espnet_tutornet.report.page import Figure, Figures, Section, Table
@@ -161,8 +162,10 @@ def _listen(models: Models, utt_ids: List[str]) -> Dict[Key, Heard]:
     from espnet_tutornet.report import recognition
 
     heard = {key: Heard() for key in models.students}
-    for utt_id in utt_ids:
+    for utt_id in tqdm(utt_ids, "utterances", leave=False, disable=None):
         wave, fs = recognition.read_audio(models.audio[utt_id][0])
+        # methods share what stage 1 left
+        starts = {m: m.recognise(wave, fs) for m in set(models.first.values())}
         theirs = models.teacher.recognise(wave, fs)
         spikes = _spikes(theirs, models.teacher)
         spoken = theirs.log_probs.argmax(axis=-1) != models.teacher.blank_id
@@ -178,7 +181,7 @@ def _listen(models: Models, utt_ids: List[str]) -> Dict[Key, Heard]:
             found.theirs.append(theirs.hidden.numpy()[matched])
             found.tokens.append(spoken[matched])
             if key in models.first:
-                first = models.first[key].recognise(wave, fs)
+                first = starts[models.first[key]]
                 found.first.append(first.hidden.numpy())
     return heard
 

@@ -46,12 +46,13 @@ class Figures:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first cell of a row is its heading."""
+    """A table; the first cell of a row is its heading; ``narrow``: fits a phone."""
 
     caption: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     folded: bool = False
+    narrow: bool = False
     kind: str = "table"
 
 
@@ -79,13 +80,18 @@ class Section:
 
 
 def render_page(
-    title: str, subtitle: str, sections: Sequence[Section], notes: Sequence[str]
+    title: str,
+    subtitle: str,
+    opening: Section,
+    sections: Sequence[Section],
+    notes: Sequence[str],
 ) -> str:
     """Render the page: well-formed, and without a single address to load from.
 
     Args:
         title: of the page.
         subtitle: a sentence under it.
+        opening: what comes before the table of contents.
         sections: in their order.
         notes: what was missing; none leave the section out.
     """
@@ -97,6 +103,10 @@ def render_page(
     )
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     page = template.render(
-        title=title, subtitle=subtitle, sections=sections, notes=notes
+        title=title,
+        subtitle=subtitle,
+        opening=opening,
+        sections=sections,
+        notes=notes,
     )
     return page.lstrip()

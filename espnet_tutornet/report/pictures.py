@@ -9,6 +9,8 @@ from typing import Callable, Dict, Iterable, List, Sequence, Tuple
 
 import matplotlib
 from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
@@ -138,8 +140,11 @@ class Album:
             figure = Figure(figsize=(WIDTH, height))
             draw(figure, *args)
             unnamed = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-            figure.savefig(path, format="svg", metadata=unnamed)
-            figure.savefig(path.with_suffix(".png"), format="png", dpi=PNG_DPI)
+            # not savefig(), which draws and lays out twice for each file
+            FigureCanvasSVG(figure).print_svg(path, metadata=unnamed)
+            figure.set_layout_engine("none")
+            figure.set_dpi(PNG_DPI)
+            FigureCanvasAgg(figure).print_png(path.with_suffix(".png"))
         return Picture(name, inline_svg(path.read_text(encoding="utf-8"), name, alt))
 
 

@@ -20,6 +20,7 @@ class Point:
         wer: test set -> percent, one a seed that has it, in the order of the seeds.
         parameters: mean over seeds, None where none was measured.
         rtf: the same of the real-time factor.
+        macs: the same of the multiply-accumulates per second of audio.
     """
 
     student: str
@@ -29,6 +30,7 @@ class Point:
     wer: Dict[str, Tuple[float, ...]]
     parameters: Optional[float]
     rtf: Optional[float]
+    macs: Optional[float] = None
 
 
 def gather_points(experiments: Sequence[Experiment], inference: str) -> List[Point]:
@@ -75,6 +77,7 @@ def _point(key, group, groups, inference) -> Point:
         wer,
         _mean(run.parameters for run in runs),
         _mean(run.rtf for run in runs),
+        _mean(run.macs_per_second for run in runs),
     )
 
 

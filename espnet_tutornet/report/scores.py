@@ -24,7 +24,7 @@ COSTS = {"parameters": "parameters", "rtf": "real-time factor"}
 MAX_ROWS = 24  # of a picture of methods
 MAX_NAMES = 8  # of students above their points
 LETTER = 0.018  # width of a letter of theirs, as a share of the axes
-MAX_SPAN, MAX_LOSS_SPAN = 8, 20  # largest over smallest value of a linear scale
+MAX_SPAN = 8  # largest over smallest value of a linear scale
 LABELS = {"parameters": "parameters", "rtf": "real-time factor, one CPU thread"}
 
 

@@ -11,9 +11,11 @@ from espnet_tutornet.report.page import (
 )
 from espnet_tutornet.report.pictures import Picture
 
+OPENING = Section("answer", "In short").say("The best is x.")
+
 
 def render(sections, notes=()):
-    return render_page("A & B", "sub < title", sections, notes)
+    return render_page("A & B", "sub < title", OPENING, sections, notes)
 
 
 def tree(page):
@@ -51,5 +53,7 @@ def test_every_section_is_linked_and_notes_come_last():
     links = [a.attrib["href"] for a in root.findall(".//nav//a")]
     assert links == ["#one", "#two"]
     found = [s.attrib["id"] for s in root.findall(".//main/section")]
-    assert found == ["one", "two", "notes"]
+    assert found == ["answer", "one", "two", "notes"]
+    opened, nav = list(root.find(".//main"))[:2]
+    assert (opened.attrib["id"], nav.tag) == ("answer", "nav")
     assert tree(render(sections)).find(".//section[@id='notes']") is None
