@@ -1,9 +1,10 @@
 """How many frames an encoder makes of an utterance, by asking the encoder itself."""
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable
+from typing import Iterable, Iterator
 
 import torch
 from torch import nn
@@ -67,7 +68,12 @@ def measure_frame_shift(config: Path, fs: int) -> FrameShift:
         FileNotFoundError: there is no such file.
         ValueError: it cannot be built, or takes no audio.
     """
-    model = build_untrained(Path(config), fs)
+    with one_thread():
+        return _measure(Path(config), fs)
+
+
+def _measure(config: Path, fs: int) -> FrameShift:
+    model = build_untrained(config, fs)
     if model.frontend is None and not getattr(model, "is_encoder_whisper", False):
         raise ValueError(
             f"{config}: takes features (frontend is null), expected audio. Give it a "
@@ -81,7 +87,7 @@ def measure_frame_shift(config: Path, fs: int) -> FrameShift:
             "many, expected more of more audio. Give --samples_per_frame instead."
         )
     samples = math.ceil(step / (second - first))
-    return FrameShift(samples, step // samples - first, Path(config))
+    return FrameShift(samples, step // samples - first, config)
 
 
 @torch.no_grad()
@@ -91,3 +97,17 @@ def count_frames(model: nn.Module, num_samples: int) -> int:
     with quietly():
         _, lens = model.encode(silence, torch.tensor([num_samples]))
     return int(lens)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute in one thread: forks of a process that has more may hang.
+
+    The jobs of a recipe are such forks, and OpenMP's threads do not survive one.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -77,6 +77,7 @@ def test_bad_input_keeps_what_is_there(data_dir, capsys, out_dir, options, messa
         _run(data_dir, out_dir, *options)
     assert message in capsys.readouterr().err
     assert (read_data_dir("data/train"), read_data_dir("data/new")) == before
+    assert not Path("data_audio").exists()  # nothing was begun
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import pytest
 import torch
 import yaml
 
+from espnet_tutornet.student import frame_shift
 from espnet_tutornet.student.frame_shift import (
     FrameShift,
     count_frames,
@@ -92,6 +93,24 @@ def test_what_is_measured_is_what_ctc_can_reach(config):
         loss = torch.nn.functional.ctc_loss(log_probs, target, lens, torch.tensor([5]))
         losses.append(bool(loss.isfinite()))
     assert losses == [True, False]
+
+
+def test_no_second_thread_computes_before_jobs_are_forked(config, monkeypatch):
+    """A fork of a process with OpenMP's threads hung in its first large product."""
+    seen, count = [], frame_shift.count_frames
+
+    def watched(*args):
+        seen.append(torch.get_num_threads())
+        return count(*args)
+
+    monkeypatch.setattr(frame_shift, "count_frames", watched)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        measure_frame_shift(config("rnn"), fs=8000)
+        assert (seen, torch.get_num_threads()) == ([1, 1], 2)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_nothing_is_said_of_a_model_that_is_thrown_away(config, caplog, recwarn):
