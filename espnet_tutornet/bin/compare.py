@@ -2,22 +2,26 @@
 
 Runs what is missing and no more, goes on where it was stopped, and writes
 ``results.csv`` (a row a run), ``errors.csv`` (the errors of every utterance) and
-``SUMMARY.md`` after every call of run.sh. A run that
+``SUMMARY.md`` after every experiment. A run that
 fails is recorded with the last lines of its log; the others go on, and the next
 comparison tries it again. The grid: see ``espnet_tutornet.compare.grid``.
 """
 
 import argparse
+import contextlib
 import signal
 import sys
 from pathlib import Path
 
 from espnet_tutornet.compare.comparison import Comparison
-from espnet_tutornet.compare.grid import read_grid, read_options
+from espnet_tutornet.compare.grid import read_grid
 from espnet_tutornet.compare.records import read_records
 from espnet_tutornet.compare.summary import TEACHER
+from espnet_tutornet.experiment.stages import DATA_SH
 from espnet_tutornet.utils.command import exit_on_error
 from espnet_tutornet.utils.lock import hold
+
+HELD = ("another comparison", ", or give another --out_dir")
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -28,7 +32,9 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--grid", type=Path, required=True, help="The yaml")
     parser.add_argument("--out_dir", type=Path, help="Default: compare/<grid>")
-    parser.add_argument("--run_sh", type=Path, default=Path("run.sh"))
+    parser.add_argument(
+        "--recipe", type=Path, default=Path("."), help="Directory that holds run.sh"
+    )
     parser.add_argument("--nj", type=int, default=2, help="Trainings side by side")
     parser.add_argument(
         "--options",
@@ -61,10 +67,11 @@ def get_parser() -> argparse.ArgumentParser:
 def main(cmd=None) -> None:
     """Run what is missing, and print the summary."""
     args = get_parser().parse_args(cmd)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends run.sh, too
-    if not args.run_sh.is_file():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends its jobs, too
+    if not (args.recipe / DATA_SH).is_file():
         raise FileNotFoundError(
-            f"{args.run_sh}: no such file. Give a recipe's --run_sh."
+            f"{args.recipe / DATA_SH}: no such file. Give the directory of a recipe: "
+            "--recipe."
         )
     wrong = [word for word in args.options if "=" not in word]
     if wrong or args.nj < 1:
@@ -73,8 +80,7 @@ def main(cmd=None) -> None:
             f"{' '.join(wrong) or 'none'} and {args.nj}."
         )
     given = dict(word.split("=", 1) for word in args.options)
-    run_sh = args.run_sh.resolve()
-    settings = read_grid(args.grid, read_options(run_sh), given)
+    settings = read_grid(args.grid, given)
     methods = list(dict.fromkeys(m for s in settings for m in s.methods))
     if args.baseline not in (*methods, "none", TEACHER):
         raise ValueError(
@@ -83,8 +89,8 @@ def main(cmd=None) -> None:
         )
     out = (args.out_dir or Path("compare", args.grid.stem)).resolve()
     records = read_records(args.records) if args.records else None
-    with hold(out, "another comparison", ", or give another --out_dir"):
-        comparison = Comparison(settings, out, run_sh, args.nj, args.baseline, records)
+    with contextlib.chdir(args.recipe), hold(out, *HELD):
+        comparison = Comparison(settings, out, args.nj, args.baseline, records)
         if args.dry_run:
             for trial, outcome in comparison.outcomes.items():
                 print(f"{outcome.status:8} {outcome.role:7} {trial.directory}")

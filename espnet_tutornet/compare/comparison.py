@@ -1,16 +1,13 @@
 """A comparison on its way: what is missing is run, what there is is written."""
 
-import os
-import sys
 import time
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
 import yaml
 
-from espnet_tutornet.compare.grid import Options, Setting, read_options
+from espnet_tutornet.compare.grid import Setting
 from espnet_tutornet.compare.outcomes import (
     MARKER,
     Outcome,
@@ -24,7 +21,7 @@ from espnet_tutornet.compare.outcomes import (
 )
 from espnet_tutornet.compare.progress import Progress
 from espnet_tutornet.compare.records import Records
-from espnet_tutornet.compare.run_sh import command_of, start
+from espnet_tutornet.compare.runner import Runner
 from espnet_tutornet.compare.summary import summarise_comparison
 from espnet_tutornet.compare.tables import write_tables
 from espnet_tutornet.compare.trials import (
@@ -39,17 +36,17 @@ from espnet_tutornet.compare.trials import (
     plan_trials,
 )
 from espnet_tutornet.data.fingerprint import check_fingerprint, fingerprint_data
-from espnet_tutornet.jobs.fork_server import VARIABLE, start_fork_server
+from espnet_tutornet.experiment.options import Options
 from espnet_tutornet.utils.files import atomic_write
 
 
 class Comparison:
-    """Settings on their way through run.sh, and how their trials ended.
+    """Settings on their way through the stages, and how their trials ended.
 
     Args:
-        settings: as :func:`read_grid` gives them.
+        settings: as :func:`read_grid` gives them; relative paths start from the working
+            directory, that of a recipe.
         out: directory for everything.
-        run_sh: of the recipe; relative paths of the grid start from its directory.
         nj: processes side by side.
         baseline: the method that the summary compares the others with.
         records: of an earlier comparison; what is done there is not run again.
@@ -59,19 +56,16 @@ class Comparison:
         self,
         settings: List[Setting],
         out: Path,
-        run_sh: Path,
         nj: int,
         baseline: str = "none",
         records: Optional[Records] = None,
     ):
-        self.settings, self.out, self.run_sh, self.nj = settings, out, run_sh, nj
+        self.settings, self.out, self.nj = settings, out, nj
         self.baseline, self.records = baseline, records or Records()
-        self.defaults = read_options(run_sh)
-        self.progress = Progress(settings, self.defaults["total_epochs"])
+        self.progress = Progress(settings, Options.total_epochs)
         self.outcomes: Dict[Trial, Outcome] = {}
         self.hashes: Dict[Path, str] = {}  # of what trials depend on
         self.prepared: set = set()  # data that were prepared and checked
-        self.closing, self.server = ExitStack(), ""  # path of the fork server's socket
         for setting in settings:
             search = plan_search(setting)
             self.plan(search, "search")
@@ -79,19 +73,21 @@ class Comparison:
                 self.plan(plan_trials(setting, {}), "final")
 
     def options_of(self, setting: Setting) -> Options:
-        """Return every option of run.sh in a setting."""
-        options = {**self.defaults, "skip_stages": "0 14", **setting.options}
-        if options["teacher"] or options["teacher_config"]:
-            # for all alike: run.sh decides by the methods, which a call has a part of
-            options["token_type"] = "teacher"
-        options.update(place(options, self.out, setting), keep_going="true")
-        options.update(nj=str(self.nj), python=options["python"] or sys.executable)
-        return options
+        """Return the options of a setting, students and methods aside.
+
+        Raises:
+            UsageError: a value that an option cannot have.
+        """
+        options = Options.read({"skip_stages": "0 14", **setting.options})
+        if options.brings_teacher:
+            # for all alike: it is decided by the methods, which a call has a part of
+            options = options.change(token_type="teacher")
+        places = place(options.words(), self.out, setting)
+        return options.change(**places, keep_going=True, nj=self.nj)
 
     def stamp(self, trial: Trial, hashes: Dict[Path, str]) -> str:
         """Hash what a trial depends on; ``hashes`` are those of files seen before."""
-        options = self.options_of(trial.setting)
-        return hash_inputs(trial, options, self.run_sh.parent, hashes)
+        return hash_inputs(trial, self.options_of(trial.setting), hashes)
 
     def plan(self, trials: Sequence[Trial], role: str) -> List[Trial]:
         """Take trials in, and return those that have to run."""
@@ -104,7 +100,7 @@ class Comparison:
             marked = is_marked(self.out, trial, stamp)
             inputs = trial.method, stamp, trial.seed, trial.directory
             recorded = self.records.find(*inputs, role)
-            inference = Path(self.options_of(trial.setting)["inference_config"]).stem
+            inference = Path(self.options_of(trial.setting).inference_config).stem
             self.outcomes[trial] = Outcome(
                 trial=trial,
                 role=role,
@@ -120,52 +116,41 @@ class Comparison:
 
     def run(self) -> None:
         """Run every setting: its search first, then what is compared."""
-        with self.closing:
-            for setting in self.settings:
-                rates: Dict[tuple, str] = {}
-                search = plan_search(setting)
-                if search:
-                    self.run_trials(search, "search")
-                    self.read()
-                    found = [self.outcomes[trial] for trial in search]
-                    rates = choose_rates(found, setting.options["valid_set"])
-                self.run_trials(plan_trials(setting, rates), "final")
+        runner = Runner()
+        for setting in self.settings:
+            rates: Dict[tuple, str] = {}
+            search = plan_search(setting)
+            if search:
+                self.run_trials(search, "search", runner)
+                self.read()
+                found = [self.outcomes[trial] for trial in search]
+                rates = choose_rates(found, setting.options["valid_set"])
+            self.run_trials(plan_trials(setting, rates), "final", runner)
 
-    def environment_of(self, options: Options) -> Dict[str, str]:
-        """Return the variables for run.sh: where it finds the fork server, if it can.
-
-        The server is started at the first call, and loads while data are prepared.
-        """
-        recipe, python = self.run_sh.parent, options["python"]
-        if python != sys.executable or not (recipe / "path.sh").is_file():
-            return dict(os.environ)
-        if not self.server:
-            server = start_fork_server(recipe, python)
-            self.server = self.closing.enter_context(server)
-        return {**os.environ, VARIABLE: self.server}
-
-    def run_trials(self, trials: List[Trial], role: str) -> None:
+    def run_trials(self, trials: List[Trial], role: str, runner: Runner) -> None:
         """Run the trials of one setting that are not complete."""
         for call in group_trials(self.plan(trials, role)):
             methods = " ".join(call.methods)
             self.report(f"{call.setting.name}: {methods}, {len(call.trials)} runs")
-            self.run_call(call)
+            self.run_call(call, runner)
             self.write()
 
-    def run_call(self, call: Call) -> None:
-        """Run one call of run.sh, and record how its trials ended."""
-        options = self.options_of(call.setting)
+    def run_call(self, call: Call, runner: Runner) -> None:
+        """Run one experiment, and record how its trials ended."""
         configs = dict.fromkeys(self.write_config(trial) for trial in call.trials)
-        options["student_configs"] = " ".join(configs)
-        options["methods"] = " ".join(call.methods)
-        options["seeds"] = " ".join(map(str, call.seeds))
+        options = self.options_of(call.setting).change(
+            student_asr_config=" ".join(configs),
+            methods=" ".join(call.methods),
+            seeds=" ".join(map(str, call.seeds)),
+        )
         log = self.out / "logs" / f"{call.setting.name}.log"
-        ended = self.prepare(options, log) and self.train(call, options, log)
+        ended = self.prepare(options, log, runner)
+        ended = ended and self.train(call, options, log, runner)
         self.progress.add(call.trials, trained=False)  # those left: done before, failed
         hashes: Dict[Path, str] = {}  # of the files as they are now
         for trial in call.trials:
             outcome = self.outcomes[trial]
-            failure = read_tail(log) or "run.sh did not start"
+            failure = read_tail(log) or "it did not start"
             if ended:
                 failure = find_failure(self.out, trial, outcome.inference)
             if not failure and self.stamp(trial, hashes) != outcome.config:
@@ -184,14 +169,14 @@ class Comparison:
         if not trial.rate:
             return trial.student
         path = self.out / "configs" / f"train_{trial.config_name}.yaml"
-        text = (self.run_sh.parent / trial.student).read_text(encoding="utf-8")
+        text = Path(trial.student).read_text(encoding="utf-8")
         conf = yaml.safe_load(text)
         conf["optim_conf"] = {**conf.get("optim_conf", {}), "lr": float(trial.rate)}
         with atomic_write(path) as f:
             yaml.safe_dump(conf, f, sort_keys=False)
         return str(path)
 
-    def prepare(self, options: Options, log: Path) -> bool:
+    def prepare(self, options: Options, log: Path, runner: Runner) -> bool:
         """Prepare the data, once for all settings that share them, and check them.
 
         Returns:
@@ -200,35 +185,33 @@ class Comparison:
         Raises:
             RuntimeError: there are results of another version of the corpus.
         """
-        data = (options["datadir"], options["teacher"] and options["teacher_dir"])
+        data = (options.datadir, options.teacher and options.teacher_dir)
         if data not in self.prepared:
-            options = {**options, "stop_stage": "4"}
-            command = command_of(self.run_sh, options, self.defaults)
-            with start(command, log, self.environment_of(options)) as process:
-                if process.wait() != 0:
-                    return False
-            found = fingerprint_data(options["datadir"])
-            key = key_of(options, DATA_OPTIONS)
+            with runner.start(options.change(stop_stage=4), log) as process:
+                process.join()
+            if process.exitcode != 0:
+                return False
+            found = fingerprint_data(options.datadir)
+            key = key_of(options.words(), DATA_OPTIONS)
             check_fingerprint(self.out / "corpora.json", key, found)
             self.prepared.add(data)
         return True
 
-    def train(self, call: Call, options: Options, log: Path) -> bool:
+    def train(self, call: Call, options: Options, log: Path, runner: Runner) -> bool:
         """Train, decode and score; report each training that ends.
 
         Returns:
-            Whether run.sh came to its end.
+            Whether all stages came to their end.
         """
         begun, waiting = time.time(), call.trials
         for trial in waiting:
             (self.out / trial.directory / MARKER).unlink(missing_ok=True)
-        options = {**options, "stage": "5"}
-        command = command_of(self.run_sh, options, self.defaults)
-        with start(command, log, self.environment_of(options)) as process:
+        with runner.start(options.change(stage=5), log) as process:
             ended = training = False
             while not ended:
-                ended = process.poll() is not None  # then looks a last time
-                if not training and has_students(Path(options["expdir"]), begun):
+                process.join(0.1)
+                ended = not process.is_alive()  # then looks a last time
+                if not training and has_students(Path(options.expdir), begun):
                     training = True
                     self.progress.begin()
                 for trial in list(waiting):
@@ -237,8 +220,7 @@ class Comparison:
                         waiting.remove(trial)
                         self.progress.add([trial], trained=True)
                         self.report(f"{trial.directory} is trained")
-                time.sleep(0 if ended else 0.1)
-        return process.returncode == 0
+        return process.exitcode == 0
 
     def report(self, message: str) -> None:
         """Print a line about where the comparison is."""
@@ -253,7 +235,7 @@ class Comparison:
         """Write results.csv, errors.csv and SUMMARY.md; return the summary."""
         self.read()
         teachers = {
-            setting: identify_teacher(Path(self.options_of(setting)["teacher_cache"]))
+            setting: identify_teacher(Path(self.options_of(setting).teacher_cache))
             for setting in self.settings
         }
         outcomes = list(self.outcomes.values())

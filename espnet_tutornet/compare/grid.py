@@ -18,9 +18,11 @@ import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterable, List, Mapping, Tuple, Union
+from typing import Dict, List, Mapping, Tuple, Union
 
 import yaml
+
+from espnet_tutornet.experiment.options import RENAMED, Options
 
 GRID_KEYS = ("options", "studies")
 STUDY_KEYS = ("name", "students", "methods", "seeds", "options", "axes")
@@ -28,13 +30,14 @@ STUDY_KEYS += ("learning_rates", "search_seeds")
 NEEDED = ("name", "students", "methods", "seeds")
 OWN = {  # options that the comparison gives itself: what to write instead
     **{key: f"the key {key} of a study" for key in ("methods", "seeds")},
-    "student_configs": "the key students of a study",
+    "student_asr_config": "the key students of a study",
     "nj": "--nj on the command line",
+    "python": "nothing: jobs run in the Python of this command",
     **dict.fromkeys(("datadir", "dumpdir", "expdir"), "--out_dir on the command line"),
     **dict.fromkeys(("teacher_dir", "teacher_cache"), "nothing, it is shared anyway"),
     **dict.fromkeys(("stage", "stop_stage", "keep_going"), "nothing, all is run"),
 }
-Options = Dict[str, str]
+Values = Dict[str, str]  # of options of run.sh, as words
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,31 +59,13 @@ class Setting:
 
     name: str
     study: str
-    axes: Options
-    options: Options
+    axes: Values
+    options: Values
     students: Tuple[str, ...]
     methods: Tuple[str, ...]
     seeds: Tuple[int, ...]
     learning_rates: Tuple[str, ...]
     search_seeds: Tuple[int, ...]
-
-
-def read_options(run_sh: Union[str, Path]) -> Options:
-    """Read the names and defaults of the options that run.sh declares.
-
-    Raises:
-        ValueError: there is no block of options between ``# General`` and
-            ``help_message``.
-    """
-    text = Path(run_sh).read_text(encoding="utf-8")
-    block = re.search(r"^# General\n(.*?)^help_message=", text, re.S | re.M)
-    if block is None:
-        raise ValueError(
-            f"{run_sh}: expected options between '# General' and 'help_message=', "
-            "found none. Give the run.sh of a recipe of espnet_tutornet."
-        )
-    found = re.findall(r'^(\w+)=("[^"]*"|[^\s#]*)', block[1], re.MULTILINE)
-    return {name: value.strip('"') for name, value in found}
 
 
 def to_word(value) -> str:
@@ -97,14 +82,11 @@ def to_word(value) -> str:
     return "" if value is None else str(value)
 
 
-def read_grid(
-    path: Union[str, Path], known: Iterable[str], given: Mapping[str, str]
-) -> List[Setting]:
+def read_grid(path: Union[str, Path], given: Mapping[str, str]) -> List[Setting]:
     """Read a grid.
 
     Args:
         path: the yaml.
-        known: names of the options of run.sh.
         given: options from the command line, which override those of the file.
 
     Returns:
@@ -121,7 +103,7 @@ def read_grid(
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: expected yaml, got {error}") from error
     _check_keys(str(path), grid, GRID_KEYS, ("studies",))
-    known = sorted(set(known) - set(OWN))
+    known = sorted(set(Options().words()) - set(OWN))
     common = _read_options(f"{path}: options", grid.get("options"), known)
     _read_options("--options", given, known)
     settings: List[Setting] = []
@@ -146,7 +128,7 @@ def read_grid(
     return settings
 
 
-def _make_setting(where: str, study: dict, axes: Options, options: Options) -> Setting:
+def _make_setting(where: str, study: dict, axes: Values, options: Values) -> Setting:
     rates = _list(where, study, "learning_rates") if "learning_rates" in study else []
     seeds = _list(where, study, "seeds")
     if not re.fullmatch(r"[\w.-]+", str(study["name"])):
@@ -214,12 +196,14 @@ def _check_keys(where: str, found, known: Tuple[str, ...], needed) -> None:
             raise ValueError(f"{where}: needs the key {key!r}, got {', '.join(found)}.")
 
 
-def _read_options(where: str, options, known: List[str]) -> Options:
+def _read_options(where: str, options, known: List[str]) -> Values:
     if options is None:
         return {}
     if not isinstance(options, dict):
         raise ValueError(f"{where}: expected options of run.sh, got {options!r}.")
     for name in options:
+        if name in RENAMED:
+            raise ValueError(f"{where}: {name} is called {RENAMED[name]} now.")
         if name in OWN:
             raise ValueError(f"{where}: {name} is not for a grid. Use {OWN[name]}.")
         if name not in known:

@@ -17,7 +17,7 @@ class Progress:
         default_epochs: of settings that give no ``total_epochs``.
     """
 
-    def __init__(self, settings: Sequence[Setting], default_epochs: str):
+    def __init__(self, settings: Sequence[Setting], default_epochs: int):
         self._default = default_epochs
         self._left = sum(count_trials(s) * self._epochs(s) for s in settings)
         self._trained = 0.0

@@ -4,33 +4,37 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterable, List, Mapping, Tuple
+from typing import Dict, Iterable, List, Mapping, Optional, Tuple
 
 import yaml
 
-from espnet_tutornet.compare.grid import Options, Setting
+from espnet_tutornet.compare.grid import Setting, Values
 from espnet_tutornet.data.fingerprint import hash_corpus
-from espnet_tutornet.experiment.methods import split_method
+from espnet_tutornet.experiment.layout import name_config
+from espnet_tutornet.experiment.methods import Method
+from espnet_tutornet.experiment.options import RENAMED, Options
 
-TEACHER_FILES = ("teacher", "teacher_config", "teacher_model")  # one that is brought
+BROUGHT = ("teacher", "teacher_asr_train_config", "teacher_asr_model_file")
 DATA_OPTIONS = (
     *("corpus", "corpus_dir", "train_set", "valid_set", "test_sets", "fs"),
     *("unlabelled_sets", "num_labelled", "speed_perturb_factors", "token_type", "nbpe"),
     *("noisy_sets", "noise_db", "min_wav_duration", "max_wav_duration"),
-    *TEACHER_FILES,
+    *BROUGHT,
     *("text_case", "cleaner"),
 )
 NEWER = ("text_case", "cleaner")  # empty, they leave older keys as they were
 TEACHER_OPTIONS = (
-    *("teacher_train_config", "teacher_epochs", "inference_model", "train_args"),
+    *("teacher_asr_config", "teacher_epochs", "inference_asr_model", "asr_args"),
     "ngpu",
 )
 CACHE_OPTIONS = ("teacher_layers", "hidden_form", "top_k", "mask_padding")
 # what a result does not depend on, or what is hashed by its content
 UNRELATED = ("stage", "stop_stage", "skip_stages", "python", "nj", "datadir", "dumpdir")
 UNRELATED += ("expdir", "teacher_dir", "teacher_cache", "keep_going", "methods")
-UNRELATED += ("student_configs", "seeds", "rkd_config", "skd_config", "conf_dir")
-UNRELATED += ("corpus_dir",)
+UNRELATED += ("student_asr_config", "seeds", "rkd_config", "skd_config", "conf_dir")
+UNRELATED += ("corpus_dir", "inference_nj", "gpu_inference")
+# names in hashes stay what they were: records of earlier comparisons stand
+HASHED_AS = {new: old for old, new in RENAMED.items()}
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Trial:
     @property
     def student_name(self) -> str:
         """Name of the configuration."""
-        return Path(self.student).stem.removeprefix("train_")
+        return name_config(self.student)
 
     @property
     def config_name(self) -> str:
@@ -70,7 +74,7 @@ class Trial:
     @property
     def first_directory(self) -> str:
         """Directory of its stage 1, empty where it has none."""
-        form, _ = split_method(self.method)
+        form = Method.parse(self.method).form
         run = f"{self.config_name}_{form}_seed{self.seed}"
         return f"exp/{self.setting.name}/{run}" if form else ""
 
@@ -177,12 +181,16 @@ def group_trials(trials: Iterable[Trial]) -> List[Call]:
 def key_of(options: Mapping[str, str], names: Iterable[str]) -> str:
     """Shorten the values of some options to a name that is theirs alone."""
     values = json.dumps(
-        [(name, options[name]) for name in names if options[name] or name not in NEWER]
+        [
+            (HASHED_AS.get(name, name), options[name])
+            for name in names
+            if options[name] or name not in NEWER
+        ]
     )
     return hashlib.sha256(values.encode()).hexdigest()[:8]
 
 
-def place(options: Mapping[str, str], out: Path, setting: Setting) -> Options:
+def place(options: Mapping[str, str], out: Path, setting: Setting) -> Values:
     """Return the options of run.sh that say where a setting reads and writes.
 
     Settings that prepare the same data share them, as they share a teacher and the
@@ -205,59 +213,49 @@ def place(options: Mapping[str, str], out: Path, setting: Setting) -> Options:
     }
 
 
-def overlays_of(trial: Trial, options: Mapping[str, str]) -> List[str]:
-    """List the files that run.sh lays over a student for a method."""
-    form, rest = split_method(trial.method)
-    names = [form, "" if form and rest == "task" else rest]
-    named = {"rkd": options["rkd_config"], "skd": options["skd_config"]}
-    return [
-        named.get(name, f"{options['conf_dir']}/distill_{name}.yaml")
-        for name in names
-        if name and trial.method != "none"
-    ]
-
-
-def hash_inputs(
-    trial: Trial, options: Mapping[str, str], recipe: Path, memo: Dict[Path, str]
-) -> str:
+def hash_inputs(trial: Trial, options: Options, memo: Dict[Path, str]) -> str:
     """Hash what a trial depends on, its seed aside: options, files and corpus.
 
     Args:
         trial: the trial.
-        options: every option of run.sh.
-        recipe: directory of run.sh, which relative paths start from.
+        options: of its setting; relative paths start from the working directory.
         memo: hashes of what was read before; added to.
 
     Raises:
         FileNotFoundError: a configuration of the student or the method is missing.
     """
-    needed = [trial.student, *overlays_of(trial, options)]
+    values = options.words()
+    overlays = map(options.overlay_of, Method.parse(trial.method).overlays)
+    needed = [trial.student, *overlays]
     for name in needed:
-        if not (recipe / name).is_file():
+        if not Path(name).is_file():
             raise FileNotFoundError(
                 f"{trial.setting.name}: {trial.method} of {trial.student} needs "
-                f"{recipe / name}, which is not there. Write it or mend the grid."
+                f"{Path(name).resolve()}, which is not there. Write it or mend the "
+                "grid."
             )
-    if not any(options[name] for name in (*TEACHER_FILES, "teacher_train_config")):
-        teachers = (recipe / "conf").glob("train_teacher*.yaml")
-        needed += sorted(str(path) for path in teachers)
+    if not any(values[name] for name in (*BROUGHT, "teacher_asr_config")):
+        needed += sorted(map(str, Path("conf").glob("train_teacher*.yaml")))
 
     def hashed(word: str) -> str:
         """Hash the content of what is a file, wherever it is."""
-        path = recipe / word
+        path = Path(word).resolve()
         if path not in memo and path.is_file():
             memo[path] = hash_file(path)
         return memo.get(path, word)
 
     fixed = {
-        name: [hashed(word) for word in value.split()]
-        for name, value in options.items()
+        HASHED_AS.get(name, name): [hashed(word) for word in value.split()]
+        for name, value in values.items()
         if value and name not in UNRELATED  # an option that is new changes nothing
     }
-    corpus = recipe / options["corpus_dir"]
-    if options["corpus_dir"] and corpus not in memo:
-        memo[corpus] = hash_corpus(corpus)
-    content = [memo.get(corpus), *(hashed(name) for name in needed)]
+    content: List[Optional[str]] = [None]
+    if options.corpus_dir:
+        corpus = Path(options.corpus_dir).resolve()
+        if corpus not in memo:
+            memo[corpus] = hash_corpus(corpus)
+        content = [memo[corpus]]
+    content += [hashed(name) for name in needed]
     whole = json.dumps([sorted(fixed.items()), trial.rate, content])
     return hashlib.sha256(whole.encode()).hexdigest()
 

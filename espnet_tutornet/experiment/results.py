@@ -7,10 +7,10 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import IO, Any, Dict, List, Optional, Sequence, Tuple, Union
 
-import yaml
 from tabulate import tabulate
 
 from espnet_tutornet.experiment.methods import name_method, rank_method
+from espnet_tutornet.experiment.training import read_yaml
 from espnet_tutornet.scoring.score import COLUMNS, Counts, percentages
 
 RUN_KEYS = ("student", "teacher", "method", "seed", "total_epochs")
@@ -62,6 +62,13 @@ def read_runs(expdir: Union[str, Path]) -> Tuple[List[Run], List[str]]:
     for path in paths:
         found = read_run(path)
         runs += found
+        stale = len(list(path.parent.glob("decode_*/*/score.json")))
+        stale -= len(find_scores(path))
+        if stale:
+            notes.append(
+                f"{path.parent.name}: {stale} scores are of a model that it had "
+                "before, and not shown. Run stages 12 and 13."
+            )
         if not found:
             notes.append(f"{path.parent.name}: skipped, it has no score.json.")
         elif found[0].parameters is None:
@@ -87,11 +94,8 @@ def read_info(path: Path) -> Dict[str, Any]:
     Raises:
         ValueError: it is no YAML, or a key is missing.
     """
-    try:
-        info = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: expected YAML, got {error}") from error
-    missing = [key for key in RUN_KEYS if key not in (info or {})]
+    info = read_yaml(path)
+    missing = [key for key in RUN_KEYS if key not in info]
     if missing:
         raise ValueError(
             f"{path}: expected the keys {RUN_KEYS}, {missing} missing. Train the run "
@@ -114,7 +118,7 @@ def read_run(path: Path) -> List[Run]:
     measured = path.with_name("measure.json")
     size = read_json(measured, SIZE_KEYS) if measured.is_file() else {}
     scores: Dict[str, Dict[str, Dict[str, Counts]]] = {}
-    for score in sorted(path.parent.glob("decode_*/*/score.json")):
+    for score in find_scores(path):
         inference = score.parts[-3][len("decode_") :]
         scores.setdefault(inference, {})[score.parts[-2]] = read_json(
             score, ("wer", "cer")
@@ -129,6 +133,25 @@ def read_run(path: Path) -> List[Run]:
         )
         for inference, by_set in scores.items()
     ]
+
+
+def find_scores(path: Path) -> List[Path]:
+    """List the scores of a run, without those of a model that it had before.
+
+    Args:
+        path: its ``run.yaml``; its key ``model`` and the file ``model`` beside a score
+            say whose it is, where they are known.
+
+    Raises:
+        ValueError: the file is no YAML, or a key is missing.
+    """
+    model = read_yaml(path).get("model")
+    found = []
+    for score in sorted(path.parent.glob("decode_*/*/score.json")):
+        whose = score.with_name("model")
+        if not whose.is_file() or whose.read_text().strip() == model:
+            found.append(score)
+    return found
 
 
 def read_json(path: Path, keys: Sequence[str]) -> dict:

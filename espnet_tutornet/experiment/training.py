@@ -1,6 +1,25 @@
-"""The configuration of one training: files laid over each other, gaps filled."""
+"""The configuration of one training: files laid over each other, gaps filled.
 
+What depends on the corpus is left open in the files and put in here:
+
+- ``scheduler_conf: {max_steps: auto}``: the optimizer steps of the training, for
+  batches of ``batch_size`` utterances. A scheduler that ends with it needs them.
+- ``schedule: {steps: auto}`` of a term of ``distill_conf``: the training's batches.
+  Terms count forward calls, so ``accum_grad`` does not divide them.
+- ``num_iters_per_epoch``, where an epoch is to last as long as with another set.
+- ``frontend_conf: {fs: auto, n_fft: 32ms, hop_length: 10ms}``: the sampling rate, and
+  durations in samples.
+
+``keep_nbest_models`` is lowered where the epochs are too few for it.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Dict, Optional, Sequence
+
+import yaml
+
+from espnet_tutornet.utils.files import atomic_write
 
 COUNTABLE = ("sorted", "unsorted")
 NBEST = [10]  # ESPnet's own keep_nbest_models
@@ -64,11 +83,12 @@ def count_steps(
     return conf["max_epoch"] * (count_batches(conf, num_utts, wanted_for) // by)
 
 
-def fill_schedules(conf: dict, num_utts: int) -> None:
+def fill_schedules(conf: dict, meant: dict, num_utts: int) -> None:
     """Put in the ``steps`` of each weight schedule that leaves them open.
 
     Args:
-        conf: as in :func:`count_steps`; changed in place.
+        conf: the configuration; changed in place.
+        meant: what it means under further arguments, as in :func:`count_steps`.
         num_utts: training utterances.
 
     Raises:
@@ -78,7 +98,7 @@ def fill_schedules(conf: dict, num_utts: int) -> None:
         >>> terms = {"skd": {"schedule": {"kind": "cosine"}}, "rkd": None}
         >>> conf = {"max_epoch": 3, "num_iters_per_epoch": 4}
         >>> conf["distill_conf"] = {"terms": terms}
-        >>> fill_schedules(conf, 9)
+        >>> fill_schedules(conf, conf, 9)
         >>> terms["skd"]
         {'schedule': {'kind': 'cosine', 'steps': 12}}
     """
@@ -87,7 +107,7 @@ def fill_schedules(conf: dict, num_utts: int) -> None:
         schedule = (term or {}).get("schedule")
         if isinstance(schedule, dict) and schedule.get("steps", "auto") == "auto":
             wanted_for = f"distill_conf: terms: {name}: schedule: steps: auto"
-            schedule["steps"] = count_steps(conf, num_utts, wanted_for)
+            schedule["steps"] = count_steps(meant, num_utts, wanted_for)
 
 
 def fill_frontend(frontend_conf: dict, fs: int) -> dict:
@@ -165,3 +185,115 @@ def check_batch(conf: dict, processes: int) -> None:
 def count_lines(path: Path) -> int:
     """Count the lines of a file: a line an utterance."""
     return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def read_yaml(path: Path) -> Dict[str, Any]:
+    """Read a mapping.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it holds something else.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such configuration.")
+    try:
+        conf = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: expected yaml, got {error}") from error
+    if not isinstance(conf, dict):
+        raise ValueError(f"{path}: expected a yaml mapping, got {type(conf).__name__}.")
+    return conf
+
+
+def apply_arguments(conf: dict, words: Sequence[str]) -> dict:
+    """Return what a configuration means under further arguments of a training.
+
+    Args:
+        conf: the configuration.
+        words: ``--name value`` or ``--name_conf key=value``, as ESPnet takes them.
+
+    Example:
+        >>> conf = {"batch_size": 8, "optim_conf": {"lr": 1.0}}
+        >>> apply_arguments(conf, "--batch_size 4 --optim_conf lr=0.5".split())
+        {'batch_size': 4, 'optim_conf': {'lr': 0.5}}
+    """
+    above: Dict[str, Any] = {}
+    name = ""
+    for word in words:
+        if word.startswith("--"):
+            name, _, word = word[2:].partition("=")
+            if not word:
+                continue
+        key, equals, value = word.partition("=")
+        if equals and name.endswith("_conf"):
+            inner: Any = yaml.safe_load(value)
+            for part in reversed(key.split(".")):
+                inner = {part: inner}
+            above = merge(above, {name: inner})
+        elif name:
+            above[name] = yaml.safe_load(word)
+    return merge(conf, above)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a training is given.
+
+    Attributes:
+        max_epoch: epochs of this stage.
+        total_epochs: of all stages.
+        train_text: a line per utterance to train on.
+        epoch_text: an epoch lasts as many batches as one of these utterances would.
+        processes: of the training, on all machines.
+        arguments: further ones of its command line, which count as the files do.
+    """
+
+    max_epoch: Optional[int]
+    total_epochs: Optional[int]
+    train_text: Path
+    epoch_text: Optional[Path] = None
+    processes: int = 1
+    arguments: Sequence[str] = ()
+
+
+def make_config(inputs: Sequence[Path], fs: int, budget: Budget) -> Dict[str, Any]:
+    """Lay files over each other, the last on top, and fill their gaps.
+
+    Args:
+        inputs: yaml files.
+        fs: sampling rate in Hz.
+        budget: epochs and utterances.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is no mapping, or a gap cannot be filled.
+    """
+    conf: Dict[str, Any] = {}
+    for path in inputs:
+        conf = merge(conf, read_yaml(Path(path)))
+    if budget.max_epoch is not None:
+        conf["max_epoch"] = budget.max_epoch
+    if budget.total_epochs is not None:
+        limit_average(conf, budget.total_epochs)
+    if "frontend_conf" in conf:
+        conf["frontend_conf"] = fill_frontend(conf["frontend_conf"], fs)
+    meant = apply_arguments(conf, budget.arguments)
+    check_batch(meant, budget.processes)
+    if budget.epoch_text is not None:
+        num_utts = count_lines(budget.epoch_text)
+        batches = count_batches(meant, num_utts, f"the epochs of {budget.epoch_text}")
+        conf["num_iters_per_epoch"] = meant["num_iters_per_epoch"] = batches
+    num_utts = count_lines(budget.train_text)
+    scheduler_conf = conf.get("scheduler_conf") or {}
+    if scheduler_conf.get("max_steps") == "auto":
+        by = meant.get("accum_grad", 1)
+        scheduler_conf["max_steps"] = count_steps(meant, num_utts, by=by)
+    fill_schedules(conf, meant, num_utts)
+    return conf
+
+
+def write_config(path: Path, inputs: Sequence[Path], conf: Dict[str, Any]) -> None:
+    """Write a configuration; its first line names the files that it was made of."""
+    with atomic_write(path) as f:
+        print(f"# {' + '.join(str(each) for each in inputs)}", file=f)
+        yaml.safe_dump(conf, f, sort_keys=False)

@@ -12,7 +12,7 @@ import hashlib
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import IO, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from espnet_tutornet.utils.files import atomic_write, remove_leftovers
 
@@ -38,6 +38,28 @@ class Job:
     log: Path
     depends: Tuple[Path, ...] = ()
     resumes: Tuple[Path, ...] = ()
+
+    @classmethod
+    def within(
+        cls,
+        directory: str,
+        name: str,
+        depends: Iterable[str],
+        module: str,
+        args: Sequence[str],
+        resumes: Tuple[Path, ...] = (),
+    ) -> "Job":
+        """Return a job whose log and marker are in a directory.
+
+        Example:
+            >>> job = Job.within("exp/a", "train", ["a.yaml"], "mod", [])
+            >>> str(job.log), str(job.done)
+            ('exp/a/train.log', 'exp/a/.train.done')
+        """
+        folder = Path(directory)
+        done, log = folder / f".{name}.done", folder / f"{name}.log"
+        files = tuple(map(Path, depends))
+        return cls(module, tuple(args), done, log, files, resumes)
 
     def stamp(self) -> str:
         """Hash the command and the inputs.
@@ -112,6 +134,16 @@ def read_jobs(path: Path) -> List[Job]:
             )
         )
     return jobs
+
+
+def write_jobs(jobs: Iterable[Job], f: IO) -> None:
+    """Write a jobs file."""
+    for job in jobs:
+        fields = {"done": job.done, "log": job.log}
+        fields.update(depends=",".join(map(str, job.depends)))
+        fields.update(resumes=",".join(map(str, job.resumes)))
+        words = [f"{key}={value}" for key, value in fields.items()]
+        print(shlex.join([*words, "--", job.module, *job.args]), file=f)
 
 
 def _paths(value: str) -> Tuple[Path, ...]:

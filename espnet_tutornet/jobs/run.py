@@ -4,8 +4,7 @@ Importing ESPnet takes 7-8 s. This command imports what the jobs need, then fork
 process a job. A job that is done with the same command and the same inputs is skipped;
 a changed one runs again. One that needs the marker of another waits for it. A job that
 was killed goes on from its ``resumes`` files, but not from those of an attempt with
-another command or other inputs: they are removed. Where there is a fork server, all
-this is done by a child of it, and nothing is loaded.
+another command or other inputs: they are removed.
 
 CUDA cannot be used in a fork of a process that asked for it, and ESPnet asks when it is
 imported. Jobs with a GPU (``--gpu``) are forks of this process, which loads nothing.
@@ -27,7 +26,6 @@ from typing import Dict, List, Tuple
 
 from tqdm import tqdm
 
-from espnet_tutornet.jobs.fork_server import hand_over
 from espnet_tutornet.jobs.job import (
     Job,
     drop_followers,
@@ -185,9 +183,5 @@ def main(cmd=None) -> None:
         raise ValueError(
             f"nj and threads must be at least 1, got {args.nj}, {args.threads}."
         )
-    if not args.gpu:
-        status = hand_over(sys.argv[1:] if cmd is None else list(cmd))
-        if status is not None:
-            sys.exit(status)
     jobs = read_jobs(args.jobs)
     run_jobs(jobs, args.nj, args.threads, args.title, args.keep_going, not args.gpu)

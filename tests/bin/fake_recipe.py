@@ -1,4 +1,4 @@
-"""A recipe whose run.sh takes the options of the real one, and pretends to train."""
+"""Stages that take the options of the real ones, and pretend to train."""
 
 import json
 import random
@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 from espnet_tutornet.bin.score import score_set
-from espnet_tutornet.experiment.methods import split_method
+from espnet_tutornet.experiment.methods import Method
+from espnet_tutornet.experiment.options import Options
 
 # words that go wrong in a hundred, by method
 ERRORS = {"none": 30, "skd": 10, "rkd_task": 25, "rkd_skd": 9, "teacher": 5}
@@ -32,7 +33,7 @@ def finish(folder, step):
 
 
 def decode(options, run, name, errors, seed):
-    folder = run / "decode_ctc_greedy" / name
+    folder = run / "decode_ctc_bs1" / name
     finish(folder, "decode")
     rng = random.Random(f"{seed} {name}")
     lines = []
@@ -47,7 +48,7 @@ def decode(options, run, name, errors, seed):
 def describe(run, student, method, seed, options):
     (run / "run.yaml").write_text(
         f"student: {student}\nteacher: big\nmethod: {method}\nseed: {seed}\n"
-        f"total_epochs: {options.get('total_epochs', 20)}\nconfig: a.yaml\n"
+        f"total_epochs: {options['total_epochs']}\nconfig: a.yaml\n"
     )
     (run / "measure.json").write_text(json.dumps({"parameters": 40_000, "rtf": 0.002}))
 
@@ -55,7 +56,7 @@ def describe(run, student, method, seed, options):
 def train(options, config, method, seed):
     student = Path(config).stem.removeprefix("train_")
     run = Path(options["expdir"], f"{student}_{method}_seed{seed}")
-    form, _ = split_method(method)
+    form = Method.parse(method).form
     if form:
         finish(run.with_name(f"{student}_{form}_seed{seed}"), "train")
     run.mkdir(parents=True, exist_ok=True)
@@ -69,16 +70,16 @@ def train(options, config, method, seed):
     best = "0.01" if method == "skd" else "0.1"
     errors = ERRORS[method] + (20 if rate not in ("", best) else 0)
     describe(run, student, method, seed, options)
-    for name in options.get("test_sets", "test_clean").split():
+    for name in options["test_sets"].split():
         decode(options, run, name, errors, seed)
 
 
 def link_teacher(options):
     teacher = Path(options["teacher_dir"])
     teacher.mkdir(parents=True, exist_ok=True)
-    time.sleep(3 if options.get("train_args") == "slow" else 0)
+    time.sleep(3 if options["asr_args"] == "slow" else 0)
     describe(teacher, "big", "teacher", 0, options)
-    for name in options.get("test_sets", "test_clean").split():
+    for name in options["test_sets"].split():
         decode(options, teacher, name, ERRORS["teacher"], 0)
     cache = Path(options["teacher_cache"])
     cache.mkdir(exist_ok=True)
@@ -89,19 +90,19 @@ def link_teacher(options):
 
 
 def main(words):
-    options = {"methods": "none skd rkd_task rkd_skd", "seeds": "1"}
-    options |= {n.removeprefix("--"): v for n, v in zip(words[::2], words[1::2])}
+    options = Options.parse(words).words()
+    options["test_sets"] = options["test_sets"] or "test_clean"
     with Path("calls.txt").open("a") as f:
         print(json.dumps(options), file=f)
-    if options.get("train_args") == "crash" and options.get("stage") == "5":
-        sys.exit("run.sh: error: no teacher")
-    if options.get("stop_stage") == "4":
+    if options["asr_args"] == "crash" and options["stage"] == "5":
+        sys.exit("error: no teacher")
+    if options["stop_stage"] == "4":
         return prepare(options)
     link_teacher(options)
-    if options.get("train_args") == "edit":
+    if options["asr_args"] == "edit":
         Path("conf/distill_skd.yaml").write_text("edited: true\n")
     for method in options["methods"].split():
-        for config in options["student_configs"].split():
+        for config in options["student_asr_config"].split():
             for seed in options["seeds"].split():
                 train(options, config, method, seed)
 

@@ -3,8 +3,9 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
-import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,41 @@ import yaml
 
 from espnet_tutornet.bin.compare import main
 from espnet_tutornet.compare.records import read_error_table
-from espnet_tutornet.compare.run_sh import start
+from espnet_tutornet.utils.lock import hold
 
 REPO = Path(__file__).resolve().parents[2]
-RUN_SH = REPO / "egs2/librispeech_tutornet/asr1/run.sh"
+RECIPE = REPO / "egs2/librispeech_tutornet/asr1"
 FAKE = Path(__file__).with_name("fake_recipe.py")
+
+
+class FakeRunner:
+    """Processes of stages that pretend."""
+
+    @contextmanager
+    def start(self, options, log):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a") as f:
+            command = [sys.executable, str(FAKE), *options.given()]
+            process = subprocess.Popen(command, stdout=f, stderr=subprocess.STDOUT)
+        yield FakeProcess(process)
+
+
+class FakeProcess:
+    """What a comparison asks a process."""
+
+    def __init__(self, process):
+        self.process = process
+
+    def join(self, timeout=None):
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout)
+
+    def is_alive(self):
+        return self.process.poll() is None
+
+    @property
+    def exitcode(self):
+        return self.process.returncode
 
 
 class Bench:
@@ -31,13 +62,10 @@ class Bench:
         conf = root / "conf"
         conf.mkdir()
         names = ["distill_rkd", "distill_skd", "distill_broken", "train_teacher"]
-        for name in (*names, "decode_ctc_greedy", "train_a", "train_b"):
+        for name in (*names, "decode_ctc_bs1", "train_a", "train_b"):
             (conf / f"{name}.yaml").write_text("optim_conf: {lr: 1.0, eps: 2.0}\n")
-        options = RUN_SH.read_text().split("# General")[1].split("help_message=")[0]
-        script = f"#!/bin/bash\n# General{options}help_message=\ncd {root}\n"
-        script += f'exec {sys.executable} {FAKE} "$@"\n'
-        (root / "run.sh").write_text(script)
-        (root / "run.sh").chmod(0o755)
+        (root / "local").mkdir()
+        (root / "local/data.sh").touch()
         self.study = {"name": "s", "students": ["conf/train_a.yaml"], "seeds": [1, 2]}
         self.study["methods"] = ["none", "skd"]
         self.studies = [self.study]
@@ -49,7 +77,7 @@ class Bench:
         grid = self.root / "grid.yaml"
         whole = dict(options=self.options, studies=self.studies)
         grid.write_text(yaml.safe_dump(whole, sort_keys=False))
-        command = ["--grid", grid, "--run_sh", self.root / "run.sh"]
+        command = ["--grid", grid, "--recipe", self.root]
         command += ["--out_dir", self.out, *words, "--options"]
         command += [f"corpus_dir={self.corpus}"]
         if status:
@@ -62,7 +90,7 @@ class Bench:
         return printed.out + printed.err
 
     def calls(self):
-        """Return the calls of run.sh that trained."""
+        """Return the experiments that trained."""
         path = self.root / "calls.txt"
         lines = path.read_text().splitlines() if path.exists() else []
         calls = [json.loads(line) for line in lines]
@@ -73,7 +101,7 @@ class Bench:
         return sorted(
             (Path(config).stem, method, int(seed))
             for call in self.calls()
-            for config in call["student_configs"].split()
+            for config in call["student_asr_config"].split()
             for method in call["methods"].split()
             for seed in call["seeds"].split()
         )
@@ -88,6 +116,7 @@ class Bench:
 def bench(tmp_path, capsys, monkeypatch):
     paths = [str(REPO), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+    monkeypatch.setattr("espnet_tutornet.compare.comparison.Runner", FakeRunner)
     return Bench(tmp_path, capsys)
 
 
@@ -276,7 +305,7 @@ def test_a_result_of_before_a_change_is_not_reported_after_it_failed(bench):
 
 
 def test_a_file_that_changes_while_it_is_used_leaves_its_runs_to_be_done_again(bench):
-    bench.options["train_args"] = "edit"
+    bench.options["asr_args"] = "edit"
     bench.run()
     assert {row["status"] for row in bench.rows(method="none")} == {"done"}
     (failure,) = {row["failure"] for row in bench.rows(method="skd")}
@@ -287,13 +316,13 @@ def test_a_file_that_changes_while_it_is_used_leaves_its_runs_to_be_done_again(b
 
 
 def test_a_call_that_stops_leaves_the_other_settings_alone(bench):
-    bench.study["axes"] = {"train_args": ["crash", "fine"]}
+    bench.study["axes"] = {"asr_args": ["crash", "fine"]}
     bench.study["methods"] = ["none"]
     output = bench.run()
-    assert "run.sh: error: no teacher" in output
+    assert "error: no teacher" in output
     rows = {r["setting"]: (r["status"], r["failure"]) for r in bench.rows(seed="1")}
-    assert rows["s+train_args_crash"] == ("failed", "run.sh: error: no teacher")
-    assert rows["s+train_args_fine"] == ("done", "")
+    assert rows["s+asr_args_crash"] == ("failed", "error: no teacher")
+    assert rows["s+asr_args_fine"] == ("done", "")
 
 
 def test_learning_rates_are_searched_alike_and_the_best_is_compared(bench):
@@ -339,7 +368,10 @@ def test_settings_share_data_and_teacher_where_they_are_the_same(bench):
 
 
 def test_tokens_do_not_depend_on_the_methods_of_a_call(bench):
-    bench.options.update(teacher_config="conf/train_a.yaml", teacher_model="run.sh")
+    bench.options.update(
+        teacher_asr_train_config="conf/train_a.yaml",
+        teacher_asr_model_file="conf/train_b.yaml",
+    )
     bench.study["methods"] = ["none"]
     bench.run()
     assert [call["token_type"] for call in bench.calls()] == ["teacher"]
@@ -374,7 +406,7 @@ def test_progress_tells_the_time_that_is_left(bench):
 
 
 def test_the_time_of_the_teacher_is_not_expected_of_the_students(bench):
-    bench.options["train_args"] = "slow"  # of 3 s
+    bench.options["asr_args"] = "slow"  # of 3 s
     lines = [line for line in bench.run().splitlines() if "is trained" in line]
     form = r"\[00:(\d\d) elapsed, about 00:(\d\d) left"
     elapsed, left = re.match(form, lines[0]).groups()
@@ -397,7 +429,7 @@ def test_a_dry_run_lists_the_runs_and_runs_nothing(bench):
         ({"student": []}, "study 1: unknown key 'student', expected one of name, stu"),
         (
             {"options": {"x": 1}},
-            "run.sh has no option 'x', it has cache_missing, cleaner",
+            "run.sh has no option 'x', it has asr_args, cache_missing, cleaner",
         ),
         ({"methods": ["kl"]}, "kl of conf/train_a.yaml needs .*conf/distill_kl.yaml"),
         ({"students": ["conf/c.yaml"]}, "needs .*conf/c.yaml, which is not there"),
@@ -412,9 +444,9 @@ def test_a_wrong_grid_is_one_line_before_anything_runs(bench, change, message):
     assert not (bench.root / "calls.txt").exists()
 
 
-@pytest.mark.parametrize("path", sorted(RUN_SH.parent.glob("conf/compare/*.yaml")))
+@pytest.mark.parametrize("path", sorted(RECIPE.glob("conf/compare/*.yaml")))
 def test_the_grids_of_the_recipe_plan_their_runs(path, tmp_path, capsys):
-    words = ["--grid", path, "--run_sh", RUN_SH, "--out_dir", tmp_path, "--dry_run"]
+    words = ["--grid", path, "--recipe", RECIPE, "--out_dir", tmp_path, "--dry_run"]
     main([*map(str, words), "--options", f"corpus_dir={tmp_path}"])
     study = yaml.safe_load(path.read_text())["studies"][0]
     lines = capsys.readouterr().out.splitlines()
@@ -426,17 +458,7 @@ def test_the_grids_of_the_recipe_plan_their_runs(path, tmp_path, capsys):
 
 def test_one_comparison_a_directory(bench):
     bench.out.mkdir()
-    lock = [
-        sys.executable,
-        "-c",
-        "import fcntl, sys, time; f = open(sys.argv[1], 'a');",
-    ]
-    lock[-1] += "fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True);"
-    lock[-1] += "time.sleep(60)"
-    log = bench.root / "held.log"
-    with start([*lock, str(bench.out / ".lock")], log):
-        while "held" not in log.read_text():
-            time.sleep(0.05)
+    with hold(bench.out, "this test"):
         assert "another comparison works in" in bench.run(status=1)
     bench.run("--dry_run")
 
@@ -445,7 +467,7 @@ def test_one_comparison_a_directory(bench):
     "words, message",
     [
         (["--nj", "0"], "--nj of 1 or more, got none and 0"),
-        (["--run_sh", "nowhere/run.sh"], "nowhere/run.sh: no such file"),
+        (["--recipe", "nowhere"], "nowhere/local/data.sh: no such file"),
         (["--records", "nowhere"], "nowhere/results.csv: no such file"),
         (
             ["--baseline", "kl"],

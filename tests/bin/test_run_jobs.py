@@ -1,7 +1,6 @@
 import os
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +9,7 @@ import pytest
 import torch
 
 from espnet_tutornet.bin.run_jobs import get_parser, main
-from espnet_tutornet.jobs.fork_server import VARIABLE
-from espnet_tutornet.jobs.job import read_jobs
+from espnet_tutornet.jobs.job import read_jobs, write_jobs
 
 # a module as ESPnet's bins are: main(cmd); writes one line a call
 TOOL = """
@@ -296,18 +294,6 @@ def test_cuda_can_be_used_in_a_gpu_job_and_in_no_other(bench, options, bad):
     assert "saves by espnet_tutornet.jobs.saving" in bench.log("a")
 
 
-def test_a_gpu_job_is_not_handed_to_a_fork_server(bench):
-    bench.add("a", "work")
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(bench.path / "server"))
-        server.listen()
-        server.setblocking(False)
-        done = bench.run("--gpu", timeout=60, **{VARIABLE: str(bench.path / "server")})
-        with pytest.raises(BlockingIOError):
-            server.accept()
-    assert done.returncode == 0 and bench.done("a")
-
-
 def test_a_gpu_job_that_cannot_be_imported_fails_alone(bench):
     bench.add("a", "work", module="nowhere")
     bench.add("b", "work")
@@ -325,6 +311,9 @@ def test_words_are_quoted_as_in_a_shell(tmp_path):
     assert job.done == Path("a b/.done") and job.log == Path("x.log")
     assert job.depends == (Path("c"), Path("d"))
     assert job.module == "mod" and job.args == ("--name", "x y", "a=b", "--")
+    with (tmp_path / "again.txt").open("w") as f:
+        write_jobs([job], f)
+    assert read_jobs(tmp_path / "again.txt") == [job]
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,15 @@
 import pytest
 import yaml
 
-from espnet_tutornet.compare.grid import read_grid, read_options
+from espnet_tutornet.compare.grid import read_grid
 
-KNOWN = ("total_epochs", "num_labelled", "test_sets", "valid_set", "seeds", "nj")
 STUDY = {"name": "a", "students": ["s.yaml"], "methods": ["none"], "seeds": [1, 2]}
 
 
-def read(tmp_path, grid, known=KNOWN, **given):
+def read(tmp_path, grid, **given):
     path = tmp_path / "grid.yaml"
     path.write_text(grid if isinstance(grid, str) else yaml.safe_dump(grid))
-    return read_grid(path, known, given)
+    return read_grid(path, given)
 
 
 def test_axes_are_multiplied_and_the_command_line_overrides(tmp_path):
@@ -52,9 +51,11 @@ def test_files_on_an_axis_go_by_their_names(tmp_path):
             {"student": ["a"]},
             "study 1: unknown key 'student', expected one of name, st",
         ),
-        ({"options": {"epochs": 1}}, "run.sh has no option 'epochs', it has num_labe"),
+        ({"options": {"epochs": 1}}, "run.sh has no option 'epochs', it has asr_args"),
         ({"axes": {"epochs": [1]}}, "study 1: axes: run.sh has no option 'epochs'"),
         ({"axes": {"seeds": [1]}}, "seeds is not for a grid. Use the key seeds of a"),
+        ({"options": {"train_args": ""}}, "train_args is called asr_args now"),
+        ({"axes": {"python": ["x"]}}, "python is not for a grid. Use nothing: jobs"),
         ({"options": {"nj": 4}}, "nj is not for a grid. Use --nj on the command line"),
         ({"options": ["a"]}, "expected options of run.sh, got"),
         ({"seeds": []}, r"seeds must be a list of one or more, got \[\]"),
@@ -93,15 +94,3 @@ def test_a_wrong_grid_is_refused(tmp_path, grid, message):
 def test_a_wrong_option_of_the_command_line_is_refused(tmp_path):
     with pytest.raises(ValueError, match="--options: run.sh has no option 'epochs'"):
         read(tmp_path, {"studies": [STUDY]}, epochs="1")
-
-
-def test_options_are_those_that_run_sh_declares(tmp_path):
-    script = tmp_path / "run.sh"
-    script.write_text(
-        "SECONDS=0\n# General\nstage=0   # First.\npython=  # Empty.\n"
-        'methods="none skd"  # x=1\n\nhelp_message=$(x)\nlast_stage=14\n'
-    )
-    assert read_options(script) == dict(stage="0", python="", methods="none skd")
-    script.write_text("stage=0\n")
-    with pytest.raises(ValueError, match="expected options between '# General'"):
-        read_options(script)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,22 +10,13 @@ from espnet_tutornet.compare.trials import (
     group_trials,
     hash_file,
     hash_inputs,
-    overlays_of,
     place,
     plan_search,
     plan_trials,
 )
+from espnet_tutornet.experiment.options import Options
 
-OPTIONS = dict.fromkeys(
-    "corpus corpus_dir train_set valid_set test_sets fs unlabelled_sets num_labelled "
-    "noisy_sets noise_db speed_perturb_factors token_type nbpe "
-    "min_wav_duration max_wav_duration teacher "
-    "teacher_config teacher_model teacher_train_config teacher_epochs inference_model "
-    "inference_config train_args ngpu teacher_layers hidden_form top_k nj "
-    "mask_padding text_case cleaner".split(),
-    "",
-)
-OPTIONS.update(conf_dir="own", rkd_config="conf/r.yaml", skd_config="conf/s.yaml")
+OPTIONS = Options(conf_dir="own", rkd_config="conf/r.yaml", skd_config="conf/s.yaml")
 
 
 def setting(**changes):
@@ -71,32 +63,22 @@ def test_calls_run_what_is_asked_and_nothing_twice():
     assert len(ran) == len(left) and set(ran) == set(left)
 
 
-@pytest.mark.parametrize(
-    "method, files",
-    [
-        ("none", []),
-        ("skd", ["conf/s.yaml"]),
-        ("rkd_task", ["conf/r.yaml"]),
-        ("rkdmask_kl", ["own/distill_rkdmask.yaml", "own/distill_kl.yaml"]),
-    ],
-)
-def test_methods_depend_on_the_overlays_of_run_sh(method, files):
-    assert overlays_of(Trial(setting(), "a.yaml", method, 1), OPTIONS) == files
-
-
-def test_the_hash_follows_options_files_and_rate_but_not_the_seed(tmp_path):
+def test_the_hash_follows_options_files_and_rate_but_not_the_seed(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "conf").mkdir()
     for name in ("a.yaml", "conf/s.yaml", "teacher.pth", "conf/train_teacher.yaml"):
         (tmp_path / name).write_text("one")
 
     def hashed(method="skd", seed=1, rate="", **changes):
         trial = Trial(setting(), "a.yaml", method, seed, rate)
-        return hash_inputs(trial, {**OPTIONS, **changes}, tmp_path, {})
+        return hash_inputs(trial, replace(OPTIONS, **changes), {})
 
     first = hashed()
-    assert hashed(seed=2) == hashed(nj="9") == hashed(new_option="") == first
-    others = [hashed(method="none"), hashed(rate="0.1"), hashed(nbpe="5")]
-    brought = dict(teacher_model="teacher.pth")
+    assert hashed(seed=2) == hashed(nj=9) == hashed(inference_nj=3) == first
+    others = [hashed(method="none"), hashed(rate="0.1"), hashed(nbpe=5)]
+    brought = dict(teacher_asr_model_file="teacher.pth")
     others.append(hashed(**brought))
     for name in ("a.yaml", "conf/s.yaml", "conf/train_teacher.yaml"):
         (tmp_path / name).write_text("two")
@@ -111,7 +93,7 @@ def test_the_hash_follows_options_files_and_rate_but_not_the_seed(tmp_path):
     assert len({first, *others}) == len(others) + 1
     again = [hashed(corpus_dir=str(tmp_path / "corpus"))]  # by content, not by place
     (tmp_path / "elsewhere.pth").write_text("two")
-    again.append(hashed(teacher_model="elsewhere.pth"))
+    again.append(hashed(teacher_asr_model_file="elsewhere.pth"))
     assert again == [others[-1], others[-3]]
     (tmp_path / "conf/s.yaml").unlink()
     with pytest.raises(FileNotFoundError, match="skd of a.yaml needs .*conf/s.yaml"):
@@ -133,13 +115,13 @@ def test_comments_and_the_order_of_keys_are_no_change(tmp_path):
 
 def test_places_are_shared_by_what_they_depend_on():
     places = {
-        name: place({**OPTIONS, name: "other"}, Path("out"), setting())
+        name: place({**OPTIONS.words(), name: "other"}, Path("out"), setting())
         for name in (
             *("total_epochs", "num_labelled", "teacher_epochs", "top_k"),
             *("text_case", "cleaner"),
         )
     }
-    plain = place(OPTIONS, Path("out"), setting())
+    plain = place(OPTIONS.words(), Path("out"), setting())
     assert plain["expdir"] == "out/exp/s"
     assert places["total_epochs"] == plain
 
@@ -153,8 +135,16 @@ def test_places_are_shared_by_what_they_depend_on():
         assert changed(name) == data
 
 
-def test_new_options_that_are_empty_move_no_data_or_teacher():
-    """As they would: what is there was prepared and trained before they came."""
-    before = place(OPTIONS, Path("out"), setting())
-    assert before["datadir"] == "out/data/52105178/data"
-    assert before["teacher_dir"] == "out/teachers/0cf19eb1"
+def test_what_was_prepared_and_trained_before_stays_in_its_place():
+    """Also where options have got other names, and new ones are empty."""
+    before = place(OPTIONS.words(), Path("out"), setting())
+    assert before["datadir"] == "out/data/79276d40/data"
+    assert before["teacher_dir"] == "out/teachers/27af3a19"
+
+
+def test_hashes_of_published_runs_stand(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.yaml").write_text("lr: 1.0\n")
+    options = Options(teacher_asr_config="b.yaml", inference_config="c.yaml")
+    trial = Trial(setting(), "a.yaml", "none", 1)
+    assert hash_inputs(trial, options, {})[:10] == "46bc33a6f1"

@@ -182,7 +182,7 @@ def test_empty_expdir_says_what_to_run(tmp_path):
     "name, content, message",
     [
         ("run.yaml", "student: a\n", r"run\.yaml: expected the keys.*'seed'.*missing"),
-        ("run.yaml", "student: [\n", r"run\.yaml: expected YAML"),
+        ("run.yaml", "student: [\n", r"run\.yaml: expected yaml"),
         ("measure.json", '{"rtf": 1}', r"measure\.json: .*\['parameters'\] missing"),
         ("measure.json", "{", r"measure\.json: expected JSON"),
     ],
@@ -202,3 +202,19 @@ def test_environment_names_versions_and_no_place(tmp_path, monkeypatch):
     assert "pytorch version: `pytorch " in text and "cores`" in text
     assert "Git hash" not in text
     assert str(tmp_path) not in text
+
+
+def test_scores_of_a_model_that_was_trained_anew_are_not_shown(tmp_path):
+    """They stood beside those of the new one, where one set alone was decoded anew."""
+    add_run(tmp_path, "a", {"x": 100, "y": 90}, model="sha256-2")
+    decoded = tmp_path / "a/decode_ctc_greedy"
+    (decoded / "x/model").write_text("sha256-2\n")
+    (decoded / "y/model").write_text("sha256-1\n")
+    runs, notes = read_runs(tmp_path)
+    assert list(runs[0].scores) == ["x"]
+    assert "a: 1 scores are of a model that it had before, and not shown" in notes[0]
+    (decoded / "y/model").unlink()  # of unknown age
+    assert list(read_runs(tmp_path)[0][0].scores) == ["x", "y"]
+    add_run(tmp_path, "b", {})  # trained anew, and not decoded
+    (tmp_path / "a/run.yaml").write_text((tmp_path / "b/run.yaml").read_text())
+    assert list(read_runs(tmp_path)[0][0].scores) == ["y"]

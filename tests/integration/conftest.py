@@ -1,5 +1,6 @@
 """A few dozen utterances of real speech, and one finished run of the recipe on them."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -11,7 +12,9 @@ from typing import Dict
 
 import pytest
 
-from espnet_tutornet.jobs.fork_server import VARIABLE, start_fork_server
+from espnet_tutornet.compare.runner import Runner
+from espnet_tutornet.experiment.fields import UsageError
+from espnet_tutornet.experiment.options import Options
 
 REPO = Path(__file__).resolve().parents[2]
 RECIPE = REPO / "egs2/librispeech_tutornet/asr1"
@@ -91,29 +94,55 @@ def methods():
 
 
 @pytest.fixture(scope="session")
-def fork_server():
-    """Return where the recipe finds ESPnet loaded: most launches do it no more."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", _environment()["PYTHONPATH"])
-        with start_fork_server(RECIPE, sys.executable) as path:
-            yield {VARIABLE: path}
+def loaded(tmp_path_factory):
+    """Return loaded(words) -> output, status: the stages where ESPnet is loaded.
+
+    As a comparison runs them. Tests of run.sh itself, and one run from end to end, go
+    through the shell.
+    """
+    log = tmp_path_factory.mktemp("loaded") / "log"
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(RECIPE):
+        for name, value in _environment().items():
+            patch.setenv(name, value)
+        runner = Runner()
+
+        def run(words):
+            log.unlink(missing_ok=True)
+            with contextlib.chdir(RECIPE):
+                try:
+                    options = Options.parse(words)
+                except UsageError as error:
+                    return f"run.sh: error: {error}", 2
+                with runner.start(options, log) as process:
+                    process.join(2400)
+            return log.read_text(), process.exitcode
+
+        yield run
 
 
 @pytest.fixture(scope="session")
-def call(fork_server):
-    """Return call(command, status=0, **subprocess options): what was printed."""
+def call(loaded):
+    """Return call(command, status=0, shell=False, **subprocess options): the output.
 
-    def run(command, status=0, **options):
-        options = {"env": {**_environment(), **fork_server}, "timeout": 2400, **options}
-        done = subprocess.run(
-            [str(word) for word in command],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            **options,
-        )
-        assert done.returncode == status, done.stdout[-5000:]
-        return done.stdout
+    Without options and ``shell`` the stages of run.sh run where ESPnet is loaded.
+    """
+
+    def run(command, status=0, shell=False, **options):
+        words = [str(word) for word in command]
+        if words[0] == str(RECIPE / "run.sh") and not shell and not options:
+            output, code = loaded(words[1:])
+        else:
+            options = {"env": _environment(), "timeout": 2400, **options}
+            done = subprocess.run(
+                words,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                **options,
+            )
+            output, code = done.stdout, done.returncode
+        assert code == status, output[-5000:]
+        return output
 
     return run
 
@@ -170,13 +199,15 @@ def setup(tmp_path_factory, corpus):
         "expdir": root / "exp",
         "python": sys.executable,
         "nj": 2,
-        "teacher_train_config": CONF / "train_teacher.yaml",
+        "teacher_asr_config": CONF / "train_teacher.yaml",
         "teacher_epochs": 3,
         "teacher_wer_max": 1000,
-        "student_configs": " ".join(f"{CONF}/train_{name}.yaml" for name in STUDENTS),
+        "student_asr_config": " ".join(
+            f"{CONF}/train_{name}.yaml" for name in STUDENTS
+        ),
         "total_epochs": 6,
         "rkd_epochs": 3,
-        "inference_model": "valid.loss_ctc.ave.pth",
+        "inference_asr_model": "valid.loss_ctc.ave.pth",
         "score_backend": "internal",
     }
     return Setup(root, {key: str(value) for key, value in options.items()})
@@ -185,13 +216,13 @@ def setup(tmp_path_factory, corpus):
 @pytest.fixture(scope="session")
 def prepared(setup, call):
     """Return the setup after stages 0-4: data and tokens, no training."""
-    call(setup.command(stop_stage=4))
+    call(setup.command(stop_stage=4), shell=True)
     return setup
 
 
 @pytest.fixture(scope="session")
-def finished(prepared, call, environment):
-    """Return the setup after all stages, without fork server; its log is run.log."""
-    output = call(prepared.command(), env=environment)
+def finished(prepared, call):
+    """Return the setup after all stages of run.sh; its log is run.log."""
+    output = call(prepared.command(), shell=True)
     (prepared.root / "run.log").write_text(output)
     return prepared

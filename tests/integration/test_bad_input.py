@@ -208,7 +208,7 @@ def test_a_full_disk_during_training_is_named_and_survived(
     finished, call, conf, tmp_path
 ):
     here = finished.elsewhere(tmp_path, fresh=["exp"])
-    here.options["student_configs"] = str(conf / "train_student_rnn.yaml")
+    here.options["student_asr_config"] = str(conf / "train_student_rnn.yaml")
     options = dict(methods="none", total_epochs=2, rkd_epochs=1)
     name = "stats_student_rnn"
     shutil.copytree(finished.exp / name, here.exp / name)

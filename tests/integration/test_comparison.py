@@ -16,8 +16,10 @@ def compare(finished, call, environment, tmp_path, recipe, conf):
     teacher = finished.exp / "teacher"
     words = ["--out_dir", tmp_path / "out", "--options", f"conf_dir={tmp_path}"]
     words += [f"corpus_dir={finished.options['corpus_dir']}"]
-    words += [f"teacher_config={teacher}/config.yaml"]
-    words += [f"teacher_model={teacher}/{finished.options['inference_model']}"]
+    words += [f"teacher_asr_train_config={teacher}/config.yaml"]
+    words += [
+        f"teacher_asr_model_file={teacher}/{finished.options['inference_asr_model']}"
+    ]
 
     def run(methods):
         grid = yaml.safe_load((conf / "compare.yaml").read_text())

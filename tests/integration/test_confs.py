@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+from espnet_tutornet.experiment.training import Budget, make_config, write_config
+
 pytestmark = pytest.mark.integration
 
 
@@ -21,15 +23,13 @@ def _data_options(prepared):
 
 def test_every_configuration_passes_a_dry_run(prepared, recipe, tmp_path):
     from espnet_tutornet.bin.asr_train import main as train
-    from espnet_tutornet.bin.make_config import main as make_config
 
-    text = str(prepared.root / "dump/train_clean/text")
+    budget = Budget(None, None, prepared.root / "dump/train_clean/text")
     configs = sorted((recipe / "conf/tuning").glob("train_*.yaml"))
     assert len(configs) >= 10
     for config in configs:
         made = tmp_path / config.name
-        words = ["--inputs", config, "--out", made, "--train_text", text]
-        make_config([*map(str, words), "--fs", "8000"])
+        write_config(made, [config], make_config([config], 8000, budget))
         out = tmp_path / config.stem
         command = ["--config", str(made), "--output_dir", str(out)]
         command += ["--dry_run", "true", "--iterator_type", "none"]
@@ -58,14 +58,12 @@ def test_every_configuration_passes_a_dry_run(prepared, recipe, tmp_path):
 def test_distillation_laid_over_a_student_passes_a_dry_run(
     finished, recipe, tmp_path, student, above
 ):
-    from espnet_tutornet.bin.make_config import main as make_config
     from espnet_tutornet.bin.tutornet_train import main as train
 
     inputs = [recipe / f"conf/{name}.yaml" for name in (student, above)]
     made = tmp_path / "train.yaml"
-    text = finished.root / "dump/train_clean/text"
-    words = ["--inputs", *inputs, "--out", made, "--train_text", text, "--fs", 8000]
-    make_config([str(word) for word in words])
+    budget = Budget(None, None, finished.root / "dump/train_clean/text")
+    write_config(made, inputs, make_config(inputs, 8000, budget))
     command = ["--config", made, "--output_dir", tmp_path / "out", "--ngpu", "0"]
     command += ["--dry_run", "true", "--iterator_type", "none"]
     teacher = finished.exp / "teacher"
@@ -83,7 +81,7 @@ def test_links_of_conf_point_to_files(recipe):
 def test_the_scripts_pass_shellcheck(recipe):
     if shutil.which("shellcheck") is None:
         pytest.skip("shellcheck is not installed")
-    scripts = ["run.sh", "path.sh", "cmd.sh", "db.sh"]
+    scripts = ["run.sh", "tutornet.sh", "path.sh", "cmd.sh", "db.sh"]
     scripts += [str(p.relative_to(recipe)) for p in sorted(recipe.glob("local/*.sh"))]
     codes = [word for code in (2001, 1091, 2086) for word in ("-e", f"SC{code}")]
     done = subprocess.run(

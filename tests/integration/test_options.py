@@ -29,21 +29,21 @@ def here(setup, tmp_path):
     ],
 )
 def test_a_value_that_makes_no_sense_is_named(here, call, options, message):
-    output = call(here.command(**options), status=1)
+    output = call(here.command(**options), status=2, shell=True)
     assert re.search(f"run.sh: error: {message}", output)
     assert "Stage " not in output and "line " not in output
 
 
 @pytest.mark.parametrize("stage, maker", [(2, 1), (4, 1), (9, 1)])
 def test_what_has_to_run_first_is_said(here, call, stage, maker):
-    output = call(here.command(stage=stage), status=1)
+    output = call(here.command(stage=stage), status=2, shell=True)
     assert f"error: --stage {stage}: " in output
     assert f"which stage {maker} makes. Start with --stage {maker}." in output
 
 
 def test_after_the_data_it_is_the_teacher_that_is_missing(prepared, call, tmp_path):
     here = prepared.elsewhere(tmp_path, fresh=["exp"])
-    output = call(here.command(stage=9), status=1)
+    output = call(here.command(stage=9), status=2, shell=True)
     assert "valid.loss_ctc.ave.pth is not there, which stage 6 makes" in output
 
 

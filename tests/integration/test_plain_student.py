@@ -52,7 +52,7 @@ def _decode(call, stock, recipe, finished, config, model, out, python=sys.execut
     """Decode test-clean with stock ESPnet and return the hypotheses."""
     scp = finished.root / "data/test_clean/wav.scp"
     command = [python, "-m", "espnet2.bin.asr_inference", "--ngpu", "0"]
-    command += ["--config", recipe / "conf/decode_ctc_greedy.yaml", "--key_file", scp]
+    command += ["--config", recipe / "conf/decode_ctc_bs1.yaml", "--key_file", scp]
     command += ["--data_path_and_name_and_type", f"{scp},speech,sound"]
     command += ["--asr_train_config", config, "--asr_model_file", model]
     call([*command, "--output_dir", out], **stock)
@@ -169,7 +169,7 @@ def test_stock_espnet_streams_a_delayed_student(finished, call, conf, tmp_path):
         shutil.copytree(finished.exp / name, here.exp / name)
     above = tmp_path / "skd.yaml"
     above.write_text("distill_conf: {delay: 2, terms: {skd: {weight: 1.0}}}\n")
-    options = dict(student_configs=conf / "train_student_streaming.yaml")
+    options = dict(student_asr_config=conf / "train_student_streaming.yaml")
     options.update(methods="skd", skd_config=above, total_epochs=2, rkd_epochs=1)
     options.update(test_sets="test_clean", use_streaming="true")
     for stage, stop in ((5, 5), (11, 13)):
@@ -189,7 +189,7 @@ def test_a_student_with_an_encoder_of_ours_says_what_runs_it(
     here = finished.elsewhere(tmp_path, fresh=["exp"])
     for name in ("teacher", "stats_teacher"):
         shutil.copytree(finished.exp / name, here.exp / name)
-    options = dict(student_configs=conf / "train_student_jasper.yaml")
+    options = dict(student_asr_config=conf / "train_student_jasper.yaml")
     options.update(methods="none rkd_skd", total_epochs=2, rkd_epochs=1)
     call(here.command(stage=5, skip_stages="6 7", test_sets="test_clean", **options))
     run = here.exp / "student_jasper_rkd_skd_seed1"

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from espnet_tutornet.bin.html_report import main as html_report
-from espnet_tutornet.experiment.methods import split_method
+from espnet_tutornet.experiment.methods import Method
 
-BEST_PATH = "conf/decode_best_path.yaml"
+BEST_PATH = "conf/decode_ctc_greedy.yaml"
 pytestmark = pytest.mark.integration
 
 SETS = ("test_clean", "test_other")
@@ -76,7 +76,7 @@ def test_every_method_trains_the_same_number_of_epochs(finished, students, metho
     for student, method in itertools.product(students, methods):
         run = f"{student}_{method}_seed1"
         totals[run] = made(run)["max_epoch"]
-        form, _ = split_method(method)
+        form = Method.parse(method).form
         if form:
             totals[run] += made(f"{student}_{form}_seed1")["max_epoch"]
         # of 2 in its configuration, a quarter of all epochs at most: for all alike
@@ -87,7 +87,7 @@ def test_every_method_trains_the_same_number_of_epochs(finished, students, metho
 def test_a_student_starts_from_that_of_stage_1(finished, students):
     for student in students:
         for method in ("rkd_task", "rkd_skd", "rkdhead_skd"):
-            form, _ = split_method(method)
+            form = Method.parse(method).form
             conf = finished.exp / f"{student}_{method}_seed1/config.yaml"
             init, *adapters = yaml.safe_load(conf.read_text())["init_param"]
             assert init.startswith(f"{finished.exp}/{student}_{form}_seed1/")
@@ -99,7 +99,9 @@ def test_a_student_starts_from_that_of_stage_1(finished, students):
 
 def test_rkd_that_is_kept_on_goes_on_with_its_adapter(finished, call, conf, tmp_path):
     here = finished.elsewhere(tmp_path, copied=["exp"])
-    options = dict(methods="rkd_both", student_configs=conf / "train_student_rnn.yaml")
+    options = dict(
+        methods="rkd_both", student_asr_config=conf / "train_student_rnn.yaml"
+    )
     call(here.command(stage=10, stop_stage=10, total_epochs=8, **options))
     run = here.exp / "student_rnn_rkd_both_seed1"
     made = yaml.safe_load((run / "train.yaml").read_text())
@@ -185,7 +187,7 @@ def test_a_changed_weight_retrains_only_what_uses_it(repeated, finished, call, c
             stage=5,
             stop_stage=11,
             methods="skd rkd_task",
-            student_configs=conf / "train_student_conformer.yaml",
+            student_asr_config=conf / "train_student_conformer.yaml",
             skd_config=changed,
         )
     )
@@ -200,44 +202,44 @@ def test_a_changed_weight_retrains_only_what_uses_it(repeated, finished, call, c
 
 
 @pytest.mark.parametrize(
-    "words, status, message",
+    "words, message",
     [
-        (["--stage", "15"], 1, "--stage 15 is past the last stage, 14"),
-        (["--stag", "1"], 2, "unknown option --stag. Try ./run.sh --help"),
-        (["--stage"], 2, "option --stage needs a value"),
-        (["stage"], 2, "unexpected argument stage"),
-        (["--corpus", "ted"], 1, "--corpus must be mini, "),
-        (["--cache_missing", "x"], 1, "--cache_missing must be error, skip or online"),
-        (["--rkd_epochs", "6"], 1, "--rkd_epochs 6 must be under --total_epochs 6"),
-        (["--methods", "rkd"], 1, "--methods: rkd is stage 1 alone, expected rkd_task"),
+        (["--stage", "15"], "--stage 15 is past the last stage, 14"),
+        (["--train_args", "1"], "--train_args is called --asr_args now"),
+        (["--stag", "1"], "unknown option --stag. Try ./run.sh --help"),
+        (["--stage"], "option --stage needs a value"),
+        (["stage"], "unexpected argument stage"),
+        (["--corpus", "ted"], "--corpus must be mini, "),
+        (["--cache_missing", "x"], "--cache_missing must be error, skip or online"),
+        (["--rkd_epochs", "6"], "--rkd_epochs 6 must be under --total_epochs 6"),
+        (["--methods", "rkd"], "--methods: rkd is stage 1 alone, expected rkd_task"),
         (
             ["--methods", "x_y"],
-            1,
             "x_y needs conf/distill_x_y.yaml, which is not there",
         ),
         (
             ["--methods", "rkdmask_kl", "--conf_dir", "elsewhere"],
-            1,
             "rkdmask_kl needs elsewhere/distill_rkdmask.yaml, which is not there",
         ),
-        (["--token_type", "teacher"], 1, "--token_type teacher takes over the tokens"),
+        (["--token_type", "teacher"], "--token_type teacher takes over the tokens"),
         (
             ["--use_streaming", "true", "--inference_config", BEST_PATH],
-            1,
             f"{BEST_PATH} decodes whole utterances",
         ),
-        (["--keep_going", "x"], 1, "--keep_going must be true or false, got x"),
-        (["--teacher_model", "a.pth"], 1, "--teacher_config and --teacher_model go"),
+        (["--keep_going", "x"], "--keep_going must be true or false, got x"),
+        (
+            ["--teacher_asr_model_file", "a.pth"],
+            "--teacher_asr_train_config and --teac",
+        ),
         (
             ["--num_labelled", "9", "--train_set", "a b"],
-            1,
             "--num_labelled takes transcripts from one train_set, got a b",
         ),
     ],
 )
-def test_a_wrong_command_line_is_refused(setup, call, tmp_path, words, status, message):
+def test_a_wrong_command_line_is_refused(setup, call, tmp_path, words, message):
     here = setup.elsewhere(tmp_path, fresh=("data", "dump", "exp"))
-    output = call(here.command(*words, corpus_dir=""), status=status)
+    output = call(here.command(*words, corpus_dir=""), status=2, shell=True)
     (line,) = [line for line in output.splitlines() if message in line]
     assert line.startswith("run.sh: ")
     assert not (tmp_path / "data").exists()
@@ -246,16 +248,16 @@ def test_a_wrong_command_line_is_refused(setup, call, tmp_path, words, status, m
 def test_the_best_path_is_decoded_scored_and_said_so(finished, call, conf, tmp_path):
     here = finished.elsewhere(tmp_path, copied=("exp",))
     changes = dict(inference_config=BEST_PATH, methods="skd")
-    changes.update(student_configs=conf / "train_student_conformer.yaml")
+    changes.update(student_asr_config=conf / "train_student_conformer.yaml")
     call(here.command(stage=12, test_sets="test_clean", **changes))
     run = here.exp / "student_conformer_skd_seed1"
     for folder in (run, here.exp / "teacher"):
-        decoded = folder / "decode_best_path/test_clean"
+        decoded = folder / "decode_ctc_greedy/test_clean"
         lines = (decoded / "text").read_text().splitlines()
         assert len(lines) == 6 and lines == sorted(lines)
         assert (decoded / "score.json").is_file()
     page = (here.exp / "RESULTS.md").read_text()
-    assert "|decode_best_path_student_conformer_skd_seed1/test_clean|6|" in page
+    assert "|decode_ctc_greedy_student_conformer_skd_seed1/test_clean|6|" in page
     assert "by CTC's best path" in (run / "MODEL_CARD.md").read_text()
 
 
@@ -266,7 +268,7 @@ def test_a_teacher_elsewhere_does_not_hide_one_in_expdir(finished, call, tmp_pat
 
 
 def test_trainings_and_decodings_go_to_the_cluster(finished, call, environment):
-    """With every job done already, what is left is the command in front of them."""
+    """What is left of every launch is the command in front of it."""
     for variable, stage, changes in (
         ("train_cmd", 9, {}),
         ("train_cmd", 9, {"ngpu": 2, "num_nodes": 2}),
@@ -318,8 +320,10 @@ def test_a_test_set_is_copied_with_noise(setup, call, tmp_path):
 def test_a_teacher_that_is_brought_gives_its_tokens(finished, call, tmp_path):
     here = finished.elsewhere(tmp_path, fresh=("data", "dump", "exp"))
     teacher = finished.exp / "teacher"
-    options = dict(teacher_config=teacher / "config.yaml")
-    options["teacher_model"] = teacher / finished.options["inference_model"]
+    options = dict(teacher_asr_train_config=teacher / "config.yaml")
+    options["teacher_asr_model_file"] = (
+        teacher / finished.options["inference_asr_model"]
+    )
     call(here.command(stop_stage=4, **options))
     ours = (tmp_path / "data/token_list/teacher/tokens.txt").read_text()
     assert ours == (finished.root / "data/token_list/char/tokens.txt").read_text()
@@ -338,10 +342,12 @@ def test_audio_without_transcripts_teaches_too(finished, call, tmp_path, conf):
     here = finished.elsewhere(tmp_path, fresh=("data", "dump", "exp"))
     options = dict(corpus_dir=corpus, test_sets="test_clean", num_labelled=8)
     options.update(unlabelled_sets="found_audio", speed_perturb_factors="0.9 1.0")
-    options.update(student_configs=conf / "train_student_conformer.yaml")
+    options.update(student_asr_config=conf / "train_student_conformer.yaml")
     teacher = finished.exp / "teacher"
-    options["teacher_config"] = teacher / "config.yaml"
-    options["teacher_model"] = teacher / finished.options["inference_model"]
+    options["teacher_asr_train_config"] = teacher / "config.yaml"
+    options["teacher_asr_model_file"] = (
+        teacher / finished.options["inference_asr_model"]
+    )
     options.update(methods="none skd rkd_skd", total_epochs=2, rkd_epochs=1)
     call(here.command(stop_stage=11, skip_stages="7", **options))
     (everything,) = (tmp_path / "dump").glob("*found_audio*")
@@ -373,7 +379,7 @@ def test_a_packed_student_teaches_the_next_one(finished, call, tmp_path, conf):
     here = finished.elsewhere(tmp_path, fresh=("data", "dump", "exp"))
     run = "student_conformer_skd_seed1"
     options = dict(teacher=finished.exp / run / f"{run}.zip", methods="skd")
-    options["student_configs"] = conf / "train_student_rnn.yaml"
+    options["student_asr_config"] = conf / "train_student_rnn.yaml"
     output = call(here.command(stop_stage=11, total_epochs=2, rkd_epochs=1, **options))
     assert "Stage 6" not in output  # nothing to train
     export = yaml.safe_load(
@@ -414,9 +420,13 @@ def test_criteria_and_forms_of_stage_1_live_side_by_side(
     options = dict(methods="kl broken rkdplain_task rkdplain_kl", conf_dir=tmp_path)
     options.update(total_epochs=4, rkd_epochs=0.3, keep_going="true")
     options.update(teacher_dir=tmp_path / "teacher", skip_stages="7 14")
-    options["student_configs"] = conf / f"train_{student}.yaml"
-    options.update(teacher_config=teacher / "config.yaml", test_sets="test_clean")
-    options["teacher_model"] = teacher / finished.options["inference_model"]
+    options["student_asr_config"] = conf / f"train_{student}.yaml"
+    options.update(
+        teacher_asr_train_config=teacher / "config.yaml", test_sets="test_clean"
+    )
+    options["teacher_asr_model_file"] = (
+        teacher / finished.options["inference_asr_model"]
+    )
     output = call(here.command(stage=4, **options))
     broken = here.exp / f"{student}_broken_seed1"
     assert f"Left out: {broken}/export.log, which waits for {broken}/train" in output
@@ -458,7 +468,7 @@ def test_utterances_that_the_cache_lacks(finished, call, tmp_path, conf, missing
     words += [teacher / "valid.loss_ctc.ave.pth", "--out_dir", teacher / "outputs"]
     call([sys.executable, "-m", *words])
     options = dict(methods="skd", total_epochs=2, rkd_epochs=1, cache_missing=missing)
-    options["student_configs"] = conf / f"train_{student}.yaml"
+    options["student_asr_config"] = conf / f"train_{student}.yaml"
     command = here.command(stage=11, stop_stage=11, **options)
     output = call(command, status=1 if missing == "error" else 0)
     log = (here.exp / f"{student}_skd_seed1/train.log").read_text()
@@ -482,7 +492,7 @@ def test_two_teachers_and_inner_layers(finished, call, tmp_path, conf):
         "best_model_criterion: [[valid, loss_rkd, min]]\n"
     )
     options = dict(methods="rkd_task", rkd_config=rkd, total_epochs=2, rkd_epochs=1)
-    options["student_configs"] = conf / f"train_{student}.yaml"
+    options["student_asr_config"] = conf / f"train_{student}.yaml"
     options["teacher_layers"] = "last encoders.1"
     call(here.command(stage=8, stop_stage=9, **options))
     recorded = (here.exp / f"{student}_rkd_seed1/distill.yaml").read_text()
@@ -516,7 +526,7 @@ def test_students_of_the_online_teacher_are_those_of_the_cache(finished, call, c
     for source in ("online", "cache"):
         options = dict(teacher_outputs=source, methods="rkd_skd", seeds=7)
         options.update(total_epochs=2, rkd_epochs=1, hidden_form="two_byte", top_k=50)
-        options["student_configs"] = conf / f"train_{student}.yaml"
+        options["student_asr_config"] = conf / f"train_{student}.yaml"
         call(here.command(stage=8, stop_stage=10, **options))
         found = []
         for run in ("rkd", "rkd_skd"):

@@ -51,7 +51,7 @@ def broken(finished, call, environment, conf, tmp_path_factory):
     """Return a setup whose stages 6, 9 and 10 were each killed after an epoch."""
     root = tmp_path_factory.mktemp("broken")
     here = finished.elsewhere(root, fresh=["exp"])
-    here.options["student_configs"] = str(conf / f"train_{STUDENT}.yaml")
+    here.options["student_asr_config"] = str(conf / f"train_{STUDENT}.yaml")
     here.options["methods"] = "rkd_skd"
     for name in ("stats_teacher", f"stats_{STUDENT}"):
         shutil.copytree(finished.exp / name, here.exp / name)

@@ -6,8 +6,8 @@ import pytest
 import torch
 import yaml
 
-from espnet_tutornet.bin.make_config import main as make_config
 from espnet_tutornet.bin.tutornet_train import main as train
+from espnet_tutornet.experiment.training import Budget, make_config, write_config
 
 TERMS = {
     "skd": {"criterion": "kl", "weight": 1.0, "schedule": {"kind": "linear"}},
@@ -30,8 +30,8 @@ def run(make_args, teacher_files, wav_data, tokens, tmp_path):
     (tmp_path / "open.yaml").write_text(yaml.safe_dump(conf))
     (tmp_path / "tokens.txt").write_text("\n".join(tokens) + "\n")
     made = tmp_path / "train.yaml"
-    words = ["--inputs", tmp_path / "open.yaml", "--out", made, "--fs", 16000]
-    make_config([*map(str, words), "--train_text", str(wav_data / "text")])
+    inputs, budget = [tmp_path / "open.yaml"], Budget(None, None, wav_data / "text")
+    write_config(made, inputs, make_config(inputs, 16000, budget))
 
     def call(name, epochs):
         command = ["--config", made, "--output_dir", tmp_path / name, "--ngpu", 0]

@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2154
-# Sourced by run.sh: one locale for all sorting, and the Python that has the package.
+# Sourced by tutornet.sh with its options: one locale for all sorting, and the Python that
+# has the package.
 export LC_ALL=C
 export PYTHONUTF8=1
 # ESPnet starts its own worker processes: one BLAS thread each unless told otherwise.
@@ -8,12 +9,16 @@ export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 
 venv=tools/venv
-given_python="${python}"
-if [ -z "${python}" ]; then
-    if [ -x "${venv}/bin/python" ]; then
-        python="${venv}/bin/python"
-    else
-        python=python3
-    fi
+given_python=
+while [ $# -gt 1 ]; do
+    [ "$1" != --python ] || given_python="$2"
+    shift
+done
+if [ -n "${given_python}" ]; then
+    python="${given_python}"
+elif [ -x "${venv}/bin/python" ]; then
+    python="${venv}/bin/python"
+else
+    python=python3
 fi
 . local/find_python.sh

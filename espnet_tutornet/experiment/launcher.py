@@ -1,0 +1,78 @@
+"""Run commands and jobs of an experiment, here or on a cluster."""
+
+import importlib
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from typing import List
+
+from espnet_tutornet.experiment.options import Options
+from espnet_tutornet.experiment.traits import OURS
+from espnet_tutornet.jobs.job import Job, write_jobs
+from espnet_tutornet.jobs.run import run_jobs
+
+
+class Launcher:
+    """Run commands and jobs.
+
+    Args:
+        options: of the experiment.
+    """
+
+    def __init__(self, options: Options):
+        self.options = options
+        # CUDA cannot be used in a fork of a process that has loaded ESPnet
+        self.gpu = options.ngpu > 0 or options.gpu_inference
+
+    def call(self, name: str, *args: str) -> None:
+        """Run a command of this package; the line before its output can be pasted."""
+        module = f"{OURS}.{name}"
+        print(f"# python -m {shlex.join([module, *args])}", flush=True)
+        if self.gpu:
+            _run([sys.executable, "-m", module, *args])
+        else:
+            sys.argv = [module, *args]  # its parser says its name
+            importlib.import_module(module).main(list(args))
+
+    def launch(
+        self,
+        title: str,
+        jobs: List[Job],
+        nj: int = 0,
+        threads: int = 1,
+        where: str = "",
+        keep_going: bool = False,
+    ) -> None:
+        """Run jobs, here or by ``train_cmd`` and ``decode_cmd`` of cmd.sh.
+
+        Args:
+            title: of the progress bar.
+            jobs: what is done is skipped.
+            nj: side by side; 0: as the options say.
+            threads: of each.
+            where: train, decode, or here.
+            keep_going: a job that fails is no error.
+        """
+        nj = nj or self.options.nj
+        command = shlex.split(os.environ.get(f"{where}_cmd", ""))
+        if not command:
+            run_jobs(jobs, nj, threads, title, keep_going, not self.gpu)
+            return
+        with tempfile.NamedTemporaryFile(
+            "w", dir=self.options.expdir, prefix=".jobs.", encoding="utf-8"
+        ) as f:
+            write_jobs(jobs, f)
+            f.flush()
+            command += [sys.executable, "-m", f"{OURS}.run_jobs", "--jobs", f.name]
+            command += ["--title", title, "--nj", str(nj), "--threads", str(threads)]
+            command += ["--keep_going"] if keep_going else []
+            _run([*command, *(["--gpu"] if self.gpu else [])])
+
+
+def _run(command: List[str]) -> None:
+    """Run a command that says itself what goes wrong."""
+    status = subprocess.run(command).returncode
+    if status:
+        sys.exit(status)

@@ -1,0 +1,214 @@
+"""The stages that make models: statistics, teacher, students, scores, packages."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import List, Optional, Sequence
+
+from espnet_tutornet.experiment.commands import Commands
+from espnet_tutornet.experiment.launcher import Launcher
+from espnet_tutornet.experiment.layout import name_config
+from espnet_tutornet.experiment.plan import Plan, Run
+from espnet_tutornet.experiment.training import read_yaml
+from espnet_tutornet.utils.files import atomic_write
+
+CHECK = "check"  # directory of stage 7's decodings, in that of the teacher
+
+
+class ModelStages:
+    """Stages 5 to 14.
+
+    Args:
+        plan: of the experiment; the working directory is that of the recipe.
+        launcher: runs their commands and jobs.
+    """
+
+    def __init__(self, plan: Plan, launcher: Launcher):
+        self.options, self.plan, self.layout = plan.options, plan, plan.layout
+        self.commands = Commands(plan)
+        self.call, self.launch = launcher.call, launcher.launch
+
+    def collect_statistics(self) -> None:
+        """Collect the statistics of the features."""
+        self.launch("statistics", self.commands.statistics_jobs(), where="train")
+
+    def train_teacher(self) -> None:
+        """Train the teacher."""
+        jobs = [self.commands.teacher_job()]
+        self.launch("teacher", jobs, 1, threads=self.options.nj, where="train")
+
+    def check_teacher(self) -> None:
+        """Decode the dev set by the teacher, and stop when it is too bad."""
+        options, layout = self.options, self.layout
+        teacher, name = layout.teacher, layout.valid_set
+        scp = f"{options.datadir}/{name}/wav.scp"
+        jobs = self.commands.decode_jobs(teacher.name, [name], CHECK)
+        jobs.append(self.commands.measure_job(teacher.name, "measure", scp, False))
+        self.launch("teacher check", jobs, 1, where="decode")
+        self._gather([teacher.name], [name], CHECK)
+        folder = layout.decoded(teacher.name, name, CHECK)
+        self._score([folder])
+        self.call(
+            "check_wer",
+            *("--score", f"{folder}/score.json", "--wer_max", options.teacher_wer_max),
+            *("--measure", f"{teacher.directory}/measure.json"),
+        )
+
+    def keep_outputs(self) -> None:
+        """Keep the teacher's outputs for all students."""
+        options, layout = self.options, self.layout
+        teacher, valid = layout.teacher, layout.dump(layout.valid_set)
+        backend = os.environ.get("cmd_backend", "local")
+        conf = os.environ.get("cmd_conf", "")
+        self.call(
+            "dump_teacher",
+            *("--teacher_config", teacher.config, "--teacher_model", teacher.model),
+            *("--data_dirs", layout.dump(layout.audio_set), valid),
+            *("--out_dir", layout.cache, "--fs", str(self.commands.fs())),
+            *("--layers", *options.teacher_layers.split()),
+            *("--hidden_form", options.hidden_form, "--top_k", str(options.top_k)),
+            *("--nj", str(options.nj), "--ngpu", str(options.ngpu)),
+            *(["--stock_padding"] if options.mask_padding == "none" else []),
+            *("--check_dir", valid, "--check_decoded"),
+            layout.decoded(teacher.name, layout.valid_set, CHECK),
+            *("--backend", backend, *(["--backend_conf", conf] if conf else [])),
+        )
+
+    def train(self, runs: Sequence[Run], title: str) -> None:
+        """Train students and export them, loading ESPnet once."""
+        trainings = [self.commands.train_job(run) for run in runs]
+        exports = [self.commands.export_job(run) for run in runs]
+        for run in runs:
+            if not run.first:
+                self.describe(run)
+        nj = 1 if self.options.ngpu else self.options.nj
+        options = dict(nj=nj, keep_going=self.options.keep_going)
+        if self.options.num_nodes > 1:  # each machine runs the jobs of its launch
+            self.launch(title, trainings, where="train", **options)
+            self.launch(title, exports, **options)
+        else:
+            self.launch(title, [*trainings, *exports], where="train", **options)
+
+    def decode(self) -> None:
+        """Decode the test sets by the teacher and by all students."""
+        names = self._scored()
+        jobs = [
+            job
+            for name in names
+            for job in self.commands.decode_jobs(name, self.layout.test_sets)
+        ]
+        nj = self.options.inference_nj or self.options.nj
+        nj = 1 if self.options.gpu_inference else nj
+        keep_going = self.options.keep_going
+        self.launch("decoding", jobs, nj, where="decode", keep_going=keep_going)
+        self._gather(names, self.layout.test_sets)
+
+    def score(self) -> None:
+        """Score what is decoded, measure the models, and write the tables."""
+        options, layout = self.options, self.layout
+        scp, expdir = f"{options.datadir}/{layout.test_sets[0]}/wav.scp", options.expdir
+        names = self._scored()
+        self._score([folder for name in names for folder in self._decoded(name)])
+        jobs = [self.commands.measure_job(name, "cost", scp, True) for name in names]
+        # one at a time: they are timed
+        self.launch("measuring", jobs, 1, keep_going=options.keep_going)
+        tables = ["--out", f"{expdir}/RESULTS.md", "--csv", f"{expdir}/results.csv"]
+        self.call("report", "--expdir", expdir, *tables, "--title", "RESULTS")
+
+    def pack(self) -> None:
+        """Write the model cards, and pack the students with them."""
+        options, runs = self.options, self.plan.trained_runs()
+        if not runs:
+            return
+        self.call(
+            "model_card",
+            *("--expdir", options.expdir),
+            *("--inference_config", options.inference_config),
+            *("--use_streaming", str(options.use_streaming).lower()),
+            *("--sim_chunk_length", str(options.sim_chunk_length)),
+            *("--runs", *(run.name for run in runs)),
+        )
+        jobs = [self.commands.pack_job(run) for run in runs]
+        self.launch("packing", jobs, keep_going=options.keep_going)
+
+    # Parts of stages
+    def describe(self, run: Optional[Run], model: str = "") -> None:
+        """Write ``run.yaml``: what the results table says of a run.
+
+        Args:
+            run: a student; None: the teacher.
+            model: hash of the parameters that are scored, where there are some.
+        """
+        teacher = self.layout.teacher
+        lines = {"student": teacher.name, "teacher": teacher.name, "method": "teacher"}
+        if run:
+            lines.update(student=name_config(run.student), method=run.method.name)
+            lines.update(
+                seed=str(run.seed), total_epochs=str(self.options.total_epochs)
+            )
+            lines["config"] = run.student
+        else:
+            epochs = read_yaml(Path(teacher.config)).get("max_epoch", "")
+            lines.update(seed="0", total_epochs=str(epochs), config=teacher.config)
+        if model:
+            lines["model"] = model
+        folder = Path(self.layout.dir_of(run.name if run else teacher.name))
+        with atomic_write(folder / "run.yaml") as f:
+            for key, value in lines.items():
+                print(f"{key}: {value}", file=f)
+
+    def _scored(self) -> List[str]:
+        """Describe the teacher and the students that are trained; list their names."""
+        runs: List[Optional[Run]] = [None, *self.plan.trained_runs()]
+        names = []
+        for run in runs:
+            name = run.name if run else self.layout.teacher.name
+            self.describe(run, self._hash(name))
+            names.append(name)
+        return names
+
+    def _hash(self, name: str) -> str:
+        model = Path(self.commands.model_of(name)[1])
+        with model.open("rb") as f:
+            return f"sha256-{hashlib.file_digest(f, 'sha256').hexdigest()[:16]}"
+
+    def _decoded(self, name: str) -> List[str]:
+        """List the directories of the sets that a run has decoded.
+
+        All of them, but what failed with ``keep_going``: its old score goes.
+        """
+        folders = []
+        for each in self.layout.test_sets:
+            folder = self.layout.decoded(name, each)
+            if self.options.keep_going and not Path(folder, ".decode.done").is_file():
+                Path(folder, "score.json").unlink(missing_ok=True)
+            else:
+                folders.append(folder)
+        return folders
+
+    def _gather(
+        self, names: Sequence[str], sets: Sequence[str], kind: str = ""
+    ) -> None:
+        """Put the hypotheses, sorted, where scoring looks for them.
+
+        And beside them the hash of the model that they are of.
+        """
+        for name in names:
+            for each in sets:
+                folder = Path(self.layout.decoded(name, each, kind))
+                done, text = folder / ".decode.done", folder / "text"
+                if not done.is_file():
+                    continue
+                if text.is_file() and text.stat().st_mtime > done.stat().st_mtime:
+                    continue
+                source = folder / "logdir/1best_recog/text"
+                lines = source.read_text(encoding="utf-8").splitlines(keepends=True)
+                with atomic_write(folder / "model") as f:
+                    print(self._hash(name), file=f)
+                with atomic_write(text) as f:
+                    f.writelines(sorted(lines))
+
+    def _score(self, folders: Sequence[str]) -> None:
+        options = self.options
+        words = ["--dumpdir", options.datadir, "--backend", options.score_backend]
+        self.call("score", *words, "--decode_dirs", *folders)

@@ -1,0 +1,119 @@
+"""The plan of an experiment: options -> runs (student x method x seed), stage by stage.
+
+What a method means is decided here, for ``run.sh`` and for ``compare``; the jobs of the
+runs are in :mod:`espnet_tutornet.experiment.commands`. The standard library is enough.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterable, List, Optional
+
+from espnet_tutornet.experiment.layout import Layout, name_config
+from espnet_tutornet.experiment.methods import Method
+from espnet_tutornet.experiment.options import LAST_STAGE, Options
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of a student: its stage 1, or what makes it a row of the table.
+
+    Attributes:
+        student: configuration.
+        method: what it learns by.
+        seed: of the training.
+        first: whether this is stage 1 alone, which runs of one form share.
+    """
+
+    student: str
+    method: Method
+    seed: int
+    first: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name of its directory."""
+        what = self.method.form if self.first else self.method.name
+        return f"{name_config(self.student)}_{what}_seed{self.seed}"
+
+    @property
+    def stage_1(self) -> Optional["Run"]:
+        """The run that it starts from."""
+        if self.first or not self.method.form:
+            return None
+        return Run(self.student, self.method, self.seed, first=True)
+
+    @property
+    def overlay(self) -> str:
+        """What is laid over the student's configuration; empty: nothing."""
+        return self.method.form if self.first else self.method.criterion
+
+
+class Plan:
+    """Runs of an experiment.
+
+    Args:
+        options: of the experiment. Paths in them start from the recipe's directory,
+            which has to be the working directory.
+
+    Raises:
+        UsageError: options that do not go together.
+
+    Example:
+        >>> plan = Plan(Options(methods="none", student_asr_config="a.yaml b.yaml"))
+        >>> [run.name for run in plan.runs()]
+        ['a_none_seed1', 'b_none_seed1']
+        >>> 9 in plan.stages(), 11 in plan.stages()
+        (False, True)
+    """
+
+    def __init__(self, options: Options):
+        self.options, self.layout = options, Layout(options)
+
+    # Runs
+    def first_runs(self) -> List[Run]:
+        """List the trainings of stage 1: one for each form, student and seed."""
+        methods = {m.form: m for m in self.layout.methods if m.form}
+        return self._runs(methods.values(), first=True)
+
+    def two_stage_runs(self) -> List[Run]:
+        """List the trainings that go on from stage 1 with a criterion."""
+        return self._runs(m for m in self.layout.methods if m.form and m.criterion)
+
+    def other_runs(self) -> List[Run]:
+        """List the other trainings, those that go on with the task loss among them."""
+        found = [m for m in self.layout.methods if not (m.form and m.criterion)]
+        return self._runs(found)
+
+    def runs(self) -> List[Run]:
+        """List what is decoded and scored, in the order of the methods."""
+        return self._runs(self.layout.methods)
+
+    def trained_runs(self) -> List[Run]:
+        """List the runs, with ``keep_going`` those that came to an end."""
+        if not self.options.keep_going:
+            return self.runs()
+        expdir = Path(self.options.expdir)
+        return [r for r in self.runs() if (expdir / r.name / ".export.done").is_file()]
+
+    def _runs(self, methods: Iterable[Method], first: bool = False) -> List[Run]:
+        return [
+            Run(student, method, int(seed), first)
+            for method in methods
+            for student in self.layout.students
+            for seed in self.options.seeds.split()
+        ]
+
+    def stages(self) -> List[int]:
+        """List the stages that are asked for and have something to do."""
+        layout, options = self.layout, self.options
+        idle = {
+            2: not (options.speed_perturb_factors or options.noisy_sets),
+            6: not layout.teacher.train_config,
+            8: options.teacher_outputs != "cache" or not layout.uses_teacher,
+            9: not layout.forms,
+            10: not self.two_stage_runs(),
+            11: not self.other_runs(),
+        }
+        return [
+            n for n in range(LAST_STAGE + 1) if options.is_asked(n) and not idle.get(n)
+        ]

@@ -1,0 +1,56 @@
+"""What configurations say of a model, for those who plan its jobs."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Dict, List
+
+from espnet_tutornet.experiment.training import read_yaml
+
+OURS, STOCK = "espnet_tutornet.bin", "espnet2.bin"
+OUR_ENCODERS = ("jasper", "deepspeech2")  # of espnet_tutornet.encoder
+
+
+@lru_cache(maxsize=None)
+def _read_version(path: str, changed: int) -> Dict[str, Any]:
+    return read_yaml(Path(path))
+
+
+def _conf(path: str) -> Dict[str, Any]:
+    """Read a configuration once for each of its versions: ESPnet's are long."""
+    return _read_version(path, Path(path).stat().st_mtime_ns)
+
+
+def host_of(config: str) -> str:
+    """Return whose commands train and decode a configuration.
+
+    Stock ESPnet does not know our encoders.
+    """
+    encoder = str(_conf(config).get("encoder", "")).split(" ")[0]
+    return OURS if encoder in OUR_ENCODERS else STOCK
+
+
+def has_ctc(config: str) -> bool:
+    """Tell whether a model has a CTC branch, whose best path can be taken."""
+    return (_conf(config).get("model_conf") or {}).get("ctc_weight") != 0
+
+
+def is_best_path(inference_config: str) -> bool:
+    """Tell whether a decoding is CTC's best path, ours, and no search of ESPnet's."""
+    return _conf(inference_config).get("search") == "best_path"
+
+
+def start_from(model: str, overlay: str, learns: bool) -> List[str]:
+    """Return the arguments of a training that goes on from stage 1.
+
+    Args:
+        model: what stage 1 left; the whole student is taken from it.
+        overlay: what is laid over the student now; if it keeps RKD on, the adapter is
+            taken, too.
+        learns: whether there is an overlay.
+    """
+    words = ["--init_param", f"{model}:::distiller."]
+    if learns:
+        terms = (_conf(overlay).get("distill_conf") or {}).get("terms") or {}
+        if "rkd" in terms:
+            words.append(f"{model}:distiller.terms.rkd:distiller.terms.rkd")
+    return words
