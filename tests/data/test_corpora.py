@@ -67,6 +67,14 @@ def test_mini_is_made_by_as_many_processes_as_asked(tmp_path, monkeypatch, capsy
     assert capsys.readouterr().out == f"{tmp_path}/mini: made dev\n"
 
 
+@pytest.mark.parametrize("url, expected", [(NOWHERE, NOWHERE), (None, corpora.GITHUB)])
+def test_digits_are_built_from_what_is_downloaded(tmp_path, monkeypatch, url, expected):
+    calls = []
+    monkeypatch.setattr(corpora, "make_digits", lambda *a: calls.append(a) or ["dev"])
+    assert bring_corpus("digits", tmp_path, url_base=url) == tmp_path / "digits"
+    assert calls == [(tmp_path / "digits", tmp_path, expected)]
+
+
 def test_unknown_names_list_the_known_ones():
     with pytest.raises(ValueError, match="one of mini, digits, .*got 'switchboard'"):
         bring_corpus("switchboard")

@@ -63,6 +63,14 @@ def test_the_hop_is_that_of_the_frontend(config, frontend_conf, fs, samples):
     assert measure_frame_shift(path, fs) == FrameShift(samples, 1, path)
 
 
+def test_the_configuration_of_a_trained_model_will_do(save_asr, tmp_path):
+    """Such is a teacher that was brought; its statistics need not be there."""
+    stats = {"normalize": "global_mvn", "normalize_conf": {"stats_file": "no.npz"}}
+    path, _ = save_asr(tmp_path, 0, "e_branchformer", hybrid=True)
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **stats}))
+    assert measure_frame_shift(path, fs=16000) == FrameShift(640, 1, path)
+
+
 def test_the_fewest_frames_decide(config):
     """The filter took 40 ms for all of them."""
     slow = config("conformer_conv2d8")
