@@ -1,9 +1,11 @@
 """Install espnet_tutornet."""
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 VERSION = re.search(
@@ -17,8 +19,33 @@ EXTRAS = {
     "mini": ["hibari-tts"],
 }
 ALL = sorted(name for names in EXTRAS.values() for name in names)
+RECIPE = ROOT / "egs2/librispeech_tutornet/asr1"
+NOT_OF_A_NEW_RECIPE = (
+    "results",
+    "compare",
+    "data",
+    "dump",
+    "exp",
+    "exp_*",
+    "downloads",
+)
+NOT_OF_A_NEW_RECIPE += ("tools", "README.md")
 LINT = ["black", "isort", "flake8", "flake8-docstrings"]
 DOCS = ["pdoc"]
+
+
+class BuildWithRecipe(build_py):
+    """Carry the recipe's scripts and configurations along, for ``new_recipe``."""
+
+    def run(self):
+        """Build, and copy them, links as the files that they name."""
+        super().run()
+        if not self.editable_mode:
+            target = Path(self.build_lib, "espnet_tutornet", "recipe")
+            shutil.rmtree(target, ignore_errors=True)
+            ignored = shutil.ignore_patterns(*NOT_OF_A_NEW_RECIPE)
+            shutil.copytree(RECIPE, target, ignore=ignored)
+
 
 setup(
     name="espnet_tutornet",
@@ -28,6 +55,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
+    cmdclass={"build_py": BuildWithRecipe},
     packages=find_packages(include=["espnet_tutornet", "espnet_tutornet.*"]),
     package_data={"espnet_tutornet.report": ["page.html"]},
     install_requires=[

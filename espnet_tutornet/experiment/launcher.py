@@ -1,16 +1,18 @@
 """Run commands and jobs of an experiment, here or on a cluster."""
 
 import importlib
+import multiprocessing
 import os
 import shlex
 import subprocess
 import sys
 import tempfile
-from typing import List
+from typing import List, Sequence
 
 from espnet_tutornet.experiment.options import Options
 from espnet_tutornet.experiment.traits import OURS
 from espnet_tutornet.jobs.job import Job, write_jobs
+from espnet_tutornet.jobs.lifetime import die_with
 from espnet_tutornet.jobs.run import run_jobs
 
 
@@ -32,9 +34,15 @@ class Launcher:
         print(f"# python -m {shlex.join([module, *args])}", flush=True)
         if self.gpu:
             _run([sys.executable, "-m", module, *args])
-        else:
-            sys.argv = [module, *args]  # its parser says its name
-            importlib.import_module(module).main(list(args))
+            return
+        # in a fork: threads that it starts would have the forks of later jobs hang
+        process = multiprocessing.get_context("fork").Process(
+            target=_main, args=(module, args, os.getpid())
+        )
+        process.start()
+        process.join()
+        if process.exitcode:
+            sys.exit(process.exitcode)
 
     def launch(
         self,
@@ -69,6 +77,12 @@ class Launcher:
             command += ["--title", title, "--nj", str(nj), "--threads", str(threads)]
             command += ["--keep_going"] if keep_going else []
             _run([*command, *(["--gpu"] if self.gpu else [])])
+
+
+def _main(module: str, args: Sequence[str], parent: int) -> None:
+    die_with(parent)
+    sys.argv = [module, *args]  # its parser says its name
+    importlib.import_module(module).main(list(args))
 
 
 def _run(command: List[str]) -> None:

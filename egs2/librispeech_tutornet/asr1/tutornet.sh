@@ -39,6 +39,7 @@ log "$0 $*: stages ${stages}, teacher ${teacher_name}, students ${student_asr_co
 
 if ! "${python}" -c 'import espnet_tutornet' 2>/dev/null; then
     runs_stage 0 || die "${python} cannot import espnet_tutornet. Run stage 0, or pip install it."
+    [ -f ../../../setup.py ] || die "${python} cannot import espnet_tutornet, and no checkout is around. Activate the environment that has it, or give --python."
     choose_python
     log "Stage 0: Environment: install espnet_tutornet and ESPnet ${espnet_release} with ${python} into ${venv} (minutes, some GB)"
     "${python}" -m venv --clear "${venv}"

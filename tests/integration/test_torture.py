@@ -1,0 +1,95 @@
+"""A run that is killed at random moments ends equal, to the bit, without debris."""
+
+import fcntl
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+import torch
+
+pytestmark = pytest.mark.integration
+
+KILLS, SEED = 10, 20
+LONGEST = 20.0  # seconds from a start to a kill
+STUDENT = "student_rnn"
+RUNS = ("rkd", "rkd_skd", "skd")
+
+
+def _wait_for_the_lock(exp):
+    """Wait until the last process has let go of the lock."""
+    with (exp / ".lock").open("a") as lock:
+        end = time.monotonic() + 60
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                assert time.monotonic() < end, "a process outlived the run"
+                time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def killed(finished, call, environment, conf, tmp_path_factory):
+    """Return a setup whose run was killed, all its processes, at random moments."""
+    here = finished.elsewhere(
+        tmp_path_factory.mktemp("killed"), copied=["data", "dump"]
+    )
+    here = here.elsewhere(here.root, fresh=["exp"])
+    here.options["student_asr_config"] = str(conf / f"train_{STUDENT}.yaml")
+    here.options["methods"] = "skd rkd_skd"
+    command = here.command(stage=3, skip_stages="12 13 14")
+    rng = random.Random(SEED)
+    stages = []
+    for number in range(KILLS):
+        log = here.root / f"run{number}.log"
+        with log.open("w") as f:
+            process = subprocess.Popen(
+                command, stdout=f, stderr=f, env=environment, start_new_session=True
+            )
+        try:
+            process.wait(rng.uniform(1, LONGEST))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if (here.exp / ".lock").exists():
+            _wait_for_the_lock(here.exp)
+        text = log.read_text()
+        assert "error:" not in text, text
+        stages.append(text.count("Stage "))
+    print(f"killed in the stages {stages}")
+    call(command, shell=True)
+    return here
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "teacher/valid.loss_ctc.ave.pth",
+        *(f"{STUDENT}_{run}_seed1/export/model.pth" for run in RUNS),
+    ],
+)
+def test_a_killed_run_ends_equal_to_the_bit(killed, finished, path):
+    ours, theirs = (
+        torch.load(setup.exp / path, weights_only=True) for setup in (killed, finished)
+    )
+    assert list(ours) == list(theirs)
+    for name in ours:
+        assert torch.equal(ours[name], theirs[name]), name
+
+
+def test_the_cache_of_a_killed_run_is_that_of_an_unbroken_one(killed, finished):
+    ours, theirs = (setup.exp / "teacher/outputs" for setup in (killed, finished))
+    names = [sorted(p.name for p in place.rglob("*.ark")) for place in (ours, theirs)]
+    assert names[0] == names[1] != []
+    for path in ours.rglob("*.ark"):
+        other = theirs / path.relative_to(ours)
+        assert path.read_bytes() == other.read_bytes(), path
+
+
+def test_no_temporary_file_is_left(killed):
+    names = [path.name for path in killed.root.rglob("*")]
+    left = [n for n in names if ".tmp" in n or n.startswith((".jobs", ".pack"))]
+    assert not left
