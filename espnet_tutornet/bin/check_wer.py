@@ -4,6 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
+from espnet_tutornet.scoring.score import COLUMNS, percentages
 from espnet_tutornet.utils.command import exit_on_error
 
 
@@ -21,7 +22,7 @@ def main(cmd=None) -> None:
     """Compare the WER of a ``score.json`` with a limit."""
     args = get_parser().parse_args(cmd)
     counts = json.loads(args.score.read_text(encoding="utf-8"))["wer"]
-    wer = 100.0 * counts["Err"] / counts["Wrd"]
+    wer = dict(zip(COLUMNS[2:], percentages(counts)))["Err"]
     said = f"{args.score.parent}: WER {wer:.1f} %, at most {args.wer_max:.1f} %"
     if args.measure is not None:
         rtf = json.loads(args.measure.read_text(encoding="utf-8"))["rtf"]

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from tqdm import tqdm
@@ -94,9 +93,7 @@ def main(cmd=None) -> None:
     """Score every decode directory and tell what was done."""
     args = get_parser().parse_args(cmd)
     scored = 0
-    for decode_dir in tqdm(
-        args.decode_dirs, unit="set", disable=not sys.stderr.isatty()
-    ):
+    for decode_dir in tqdm(args.decode_dirs, unit="set", disable=None):
         scored += score_set(args.dumpdir, decode_dir, args.backend, args.force)
     kept = len(args.decode_dirs) - scored
     print(f"Scored {scored} decoded sets; {kept} were up to date.")

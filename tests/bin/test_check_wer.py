@@ -3,14 +3,26 @@ import json
 import pytest
 
 from espnet_tutornet.bin.check_wer import main
+from espnet_tutornet.scoring.score import COLUMNS
 
 
 @pytest.fixture
 def score(tmp_path):
-    path = tmp_path / "dev_clean/score.json"
+    return write_score(tmp_path, words=200, errors=25)
+
+
+def write_score(directory, words, errors):
+    """Write the score of two utterances whose errors are substitutions."""
+    counts = dict(zip(COLUMNS, (2, words, words - errors, errors, 0, 0, errors, 1)))
+    path = directory / "dev_clean/score.json"
     path.parent.mkdir()
-    path.write_text(json.dumps({"wer": {"Wrd": 200, "Err": 25}}))
+    path.write_text(json.dumps({"wer": counts}))
     return str(path)
+
+
+def test_a_dev_set_without_words_has_no_errors(tmp_path, capsys):
+    main(["--score", write_score(tmp_path, words=0, errors=0), "--wer_max", "1"])
+    assert "dev_clean: WER 0.0 %" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("limit", ["12.5", "30"])

@@ -2,7 +2,7 @@ import pytest
 from espnet2.asr.encoder.abs_encoder import AbsEncoder
 from espnet2.tasks.asr import ASRTask, encoder_choices
 
-from espnet_tutornet.encoder import register
+from espnet_tutornet.encoder import NAMES, register
 from espnet_tutornet.encoder.register import ENCODERS, register_encoders
 
 SMALL = {
@@ -28,6 +28,10 @@ def _args(make_args, name):
 def test_importing_the_module_registers():
     for name, encoder in register.ENCODERS.items():
         assert encoder_choices.get_class(name) is encoder
+
+
+def test_those_who_load_no_espnet_know_the_same_names():
+    assert sorted(NAMES) == sorted(ENCODERS)
 
 
 def test_registration_adds_and_replaces_nothing(stock):
