@@ -7,6 +7,7 @@ CUDA cannot be used in a fork of a process that asked for it, as ESPnet does.
 
 import multiprocessing
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -71,7 +72,7 @@ def run_experiment(words: List[str], directory: str, log: Path) -> None:
     os.dup2(descriptor, 2)
     sys.stdout.reconfigure(line_buffering=True)
     os.chdir(directory)
-    print(f"# ./run.sh {' '.join(words)}")
+    print(f"# ./run.sh {shlex.join(words)}")
     try:
         Stages(Options.parse(words)).run_all()
     except (ValueError, RuntimeError, OSError, subprocess.CalledProcessError) as error:

@@ -74,6 +74,18 @@ class ModelStages:
             *("--backend", backend, *(["--backend_conf", conf] if conf else [])),
         )
 
+    def train_first(self) -> None:
+        """Train stage 1: RKD."""
+        self.train(self.plan.first_runs(), "RKD")
+
+    def train_second(self) -> None:
+        """Train stage 2: SKD with the task loss, started from stage 1."""
+        self.train(self.plan.two_stage_runs(), "RKD, then SKD")
+
+    def train_others(self) -> None:
+        """Train the students that these are compared with."""
+        self.train(self.plan.other_runs(), "comparison")
+
     def train(self, runs: Sequence[Run], title: str) -> None:
         """Train students and export them, loading ESPnet once."""
         trainings = [self.commands.train_job(run) for run in runs]

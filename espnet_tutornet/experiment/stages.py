@@ -43,6 +43,7 @@ class Stages:
                 that are asked for, or the decoding does not go with other options.
         """
         options = self.options
+        self._check_gpus()
         maker, file = self.layout.missing_before(options.stage)
         if maker and options.stage <= options.stop_stage:
             raise UsageError(
@@ -58,7 +59,6 @@ class Stages:
                     f"--{name} true: {options.inference_config} decodes whole "
                     "utterances on a CPU. Give a search of ESPnet's."
                 )
-        self._check_gpus()
         if options.teacher_dir:
             self._link_teacher()
 
@@ -105,7 +105,10 @@ class Stages:
 
     def run(self, number: int) -> None:
         """Run one stage."""
-        stages: Dict[int, Callable[[], None]] = {
+        self._steps()[number]()
+
+    def _steps(self) -> Dict[int, Callable[[], None]]:
+        return {
             1: self.data.make_data,
             2: self.data.derive,
             3: self.data.filter_durations,
@@ -114,30 +117,32 @@ class Stages:
             6: self.models.train_teacher,
             7: self.models.check_teacher,
             8: self.models.keep_outputs,
-            9: lambda: self.models.train(self.plan.first_runs(), "RKD"),
-            10: lambda: self.models.train(self.plan.two_stage_runs(), "RKD, then SKD"),
-            11: lambda: self.models.train(self.plan.other_runs(), "comparison"),
+            9: self.models.train_first,
+            10: self.models.train_second,
+            11: self.models.train_others,
             12: self.models.decode,
             13: self.models.score,
             14: self.models.pack,
         }
-        stages[number]()
 
     def run_all(self) -> None:
         """Run the stages that are asked for; the students train in one launch."""
         with hold(Path(self.options.expdir), "another run"):
             self.check()
-            stages = [n for n in self.plan.stages() if n > 0]
+            steps = self._steps()
+            stages = [n for n in self.plan.stages() if n in steps]
             training = [n for n in stages if n in TRAINING_STAGES]
             for number in stages:
-                print(f"Stage {number}", flush=True)
+                print(f"Stage {number}: {steps[number].__doc__}", flush=True)
                 if number == 1:
                     command = [DATA_SH, *self.options.given()]
                     environment = {**os.environ, "python": sys.executable}
                     subprocess.run(command, check=True, env=environment)
                 elif number not in training:
-                    self.run(number)
+                    steps[number]()
                 elif number == training[-1]:
-                    kinds = {9: "first_runs", 10: "two_stage_runs", 11: "other_runs"}
-                    runs = [r for n in training for r in getattr(self.plan, kinds[n])()]
+                    plan = self.plan
+                    runs = plan.first_runs() if 9 in training else []
+                    runs += plan.two_stage_runs() if 10 in training else []
+                    runs += plan.other_runs() if 11 in training else []
                     self.models.train(runs, "students")

@@ -1,6 +1,7 @@
 """pip install is enough: a wheel brings a recipe that runs."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,8 +17,14 @@ REPO = Path(__file__).resolve().parents[2]
 def installed(tmp_path_factory):
     """Return a Python with the wheel, which borrows the dependencies of this one."""
     root = tmp_path_factory.mktemp("installed")
+    source = root / "source"  # a build leaves its files where it is made
+    skipped = shutil.ignore_patterns("results", "exp", "exp_*", "dump", "downloads")
+    shutil.copytree(REPO / "egs2", source / "egs2", symlinks=True, ignore=skipped)
+    shutil.copytree(REPO / "espnet_tutornet", source / "espnet_tutornet")
+    for name in ("setup.py", "setup.cfg", "README.md", "MANIFEST.in"):
+        shutil.copy(REPO / name, source)
     pip = ["-m", "pip", "--quiet", "--disable-pip-version-check"]
-    words = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", root, REPO]
+    words = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", root, source]
     subprocess.run([sys.executable, *pip, *map(str, words)], check=True)
     (wheel,) = root.glob("espnet_tutornet-*.whl")
     subprocess.run([sys.executable, "-m", "venv", root / "venv"], check=True)
