@@ -45,7 +45,6 @@ def build_untrained(
     filled = dict(
         normalize="utterance_mvn",
         normalize_conf={},
-        init=None,
         token_list=[*SPECIAL[:2], *words, SPECIAL[2]],
     )
     args = argparse.Namespace(**{**vars(defaults), **conf, **filled})
