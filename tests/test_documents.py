@@ -1,9 +1,12 @@
 """The documents are short, and what they link to is there."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+
+from espnet_tutornet.experiment.options import Options
 
 REPO = Path(__file__).resolve().parents[1]
 RECIPE = REPO / "egs2/librispeech_tutornet/asr1/README.md"
@@ -50,6 +53,14 @@ def files_named(path):
     ]
 
 
+def commands_of(path):
+    """Return the words behind ./run.sh in a document's blocks of commands."""
+    blocks = re.findall(r"^```bash\n(.*?)^```", path.read_text(), re.M | re.S)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [line[1:] for line in words if line[:1] == ["./run.sh"]]
+
+
 def test_there_are_studies():
     assert STUDIES
 
@@ -73,6 +84,16 @@ def test_files_that_a_document_names_are_there(path):
     named = files_named(path)
     missing = [file for file in named if not any(file.parent.glob(file.name))]
     assert missing == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(REPO)))
+def test_options_that_a_document_gives_are_taken(path):
+    for words in commands_of(path):
+        Options.parse(words)
+
+
+def test_commands_are_found_in_documents():
+    assert ["--stage", "9", "--stop_stage", "10"] in commands_of(RECIPE)
 
 
 def test_the_examples_of_contributing_run_as_one_program(monkeypatch):
