@@ -9,7 +9,8 @@ import pytest
 import torch
 import yaml
 
-from espnet_tutornet.bin.html_report import main
+from espnet_tutornet.bin.html_report import gather_setting, get_parser, main
+from espnet_tutornet.report.models import load_models
 from espnet_tutornet.report.pictures import SPARE_STYLES
 from espnet_tutornet.scoring.score import COLUMNS
 
@@ -246,6 +247,18 @@ def test_an_utterance_is_shown_and_played(page):
         assert words in picture
     assert "frame weights of RKD: peak" in picture
     assert "reference, aligned on" in picture
+
+
+def test_methods_of_one_stage_1_share_the_network_that_it_left(recipe, tmp_path):
+    exp = shutil.copytree(recipe / "exp", tmp_path / "exp")
+    run = shutil.copytree(exp / "small_rkd_skd_seed1", exp / "small_rkd_task_seed1")
+    info = (run / "run.yaml").read_text()
+    (run / "run.yaml").write_text(info.replace("rkd_skd", "rkd_task"))
+    words = ["--expdir", exp, "--datadir", recipe / "data"]
+    args = get_parser().parse_args([str(word) for word in words])
+    models = load_models(gather_setting(args))
+    first, second = models.first.values()
+    assert first is second and len(models.students) == 3
 
 
 def test_offsets_count_the_tokens_in_common(page):

@@ -35,6 +35,20 @@ def test_a_recogniser_says_log_probabilities_every_40_ms(recogniser, wav_data):
     assert outputs.hidden.shape == (len(outputs.log_probs), 12)
 
 
+def test_a_recogniser_takes_one_thread_and_gives_the_others_back(recogniser, wav_data):
+    threads = []
+    hook = recogniser.model.model.encoder.register_forward_hook(
+        lambda *_: threads.append(torch.get_num_threads())
+    )
+    torch.set_num_threads(2)
+    try:
+        recogniser.recognise(*read_audio(wav_data / "u1.wav"))
+        assert (threads, torch.get_num_threads()) == ([1], 2)
+    finally:
+        torch.set_num_threads(1)
+        hook.remove()
+
+
 def test_a_recogniser_refuses_another_rate(recogniser):
     with pytest.raises(ValueError, match="trained at 16000 Hz, got audio at 8000 Hz"):
         recogniser.recognise(np.zeros(8000, dtype=np.float32), 8000)
