@@ -39,7 +39,7 @@ WITHOUT_TORCH = ("utils", "data", "scoring", "jobs", "experiment", "compare", "r
 HEAVY = ("report/recognition.py", "jobs/saving.py", "jobs/finished.py")
 LIBRARIES = {"torch", "torchaudio", "espnet", "espnet2", "espnet3", "espnetez"}
 MOST_FILES = 16  # of a room
-LARGER = ("bin",)  # still to be made smaller
+LARGER = ("bin",)  # a file per command
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

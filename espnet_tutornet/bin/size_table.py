@@ -15,21 +15,16 @@ from typing import List
 
 import torch
 import yaml
-from espnet2.asr.espnet_model import ESPnetASRModel
-from espnet2.tasks.asr import ASRTask
 from tabulate import tabulate
 from tqdm import tqdm
 
-import espnet_tutornet.encoder.register  # noqa: F401
 from espnet_tutornet.experiment.card import format_count
-from espnet_tutornet.experiment.training import fill_frontend
 from espnet_tutornet.layers.probe import probe_model
 from espnet_tutornet.student.cost import macs_per_second, quantize_linear, saved_bytes
-from espnet_tutornet.teacher.loading import sampling_rate
+from espnet_tutornet.student.untrained import SPECIAL, build_untrained
 from espnet_tutornet.utils.command import exit_on_error
 from espnet_tutornet.utils.files import atomic_write
 
-SPECIAL = ("<blank>", "<unk>", "<sos/eos>")
 HEADER = ["Configuration", "Encoder", "Parameters", "MACs/s", "float32", "int8"]
 HEADER += ["Frame shift"]
 
@@ -46,45 +41,9 @@ def names_encoder(path: Path) -> bool:
     return "encoder" in conf
 
 
-def build_untrained(path: Path, vocab_size: int, fs: int) -> ESPnetASRModel:
-    """Build the model of a training configuration, in eval mode.
-
-    Global normalisation, whose statistics are not there, becomes that of an utterance;
-    neither has parameters or products.
-
-    Args:
-        path: as ``make_config`` takes it, with ``auto`` and durations in the frontend.
-        vocab_size: tokens, special ones included.
-        fs: sampling rate in Hz.
-
-    Raises:
-        ValueError: it is for another sampling rate, or cannot be built.
-    """
-    conf = yaml.safe_load(path.read_text(encoding="utf-8"))
-    # not get_default_config(): that reads the command line of this process
-    defaults = ASRTask.get_parser().parse_args(["--output_dir", "nowhere"])
-    words = [f"token{index}" for index in range(vocab_size - len(SPECIAL))]
-    filled = dict(
-        frontend_conf=fill_frontend(conf.get("frontend_conf", {}), fs),
-        normalize="utterance_mvn",
-        normalize_conf={},
-        token_list=[*SPECIAL[:2], *words, SPECIAL[2]],
-    )
-    args = argparse.Namespace(**{**vars(defaults), **conf, **filled})
-    if sampling_rate(args) not in (None, fs):
-        raise ValueError(
-            f"{path}: its frontend is for {sampling_rate(args)} Hz, got --fs {fs}. "
-            "Give that rate, or write fs: auto."
-        )
-    try:
-        return ASRTask.build_model(args).eval()
-    except (AssertionError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be built: {error}. Mend it.") from None
-
-
 def size_row(path: Path, vocab_size: int, fs: int) -> List[str]:
     """Return the row of ``HEADER`` for one configuration."""
-    model = build_untrained(path, vocab_size, fs)
+    model = build_untrained(path, fs, vocab_size)
     return [
         path.stem,
         type(model.encoder).__name__,

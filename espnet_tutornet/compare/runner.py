@@ -75,7 +75,7 @@ def run_experiment(words: List[str], directory: str, log: Path) -> None:
     print(f"# ./run.sh {shlex.join(words)}")
     try:
         Stages(Options.parse(words)).run_all()
-    except (ValueError, RuntimeError, OSError, subprocess.CalledProcessError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
         if not is_foreseen(error):
             traceback.print_exc()
         sys.exit(f"error: {error}")

@@ -168,11 +168,20 @@ class Commands:
         return Job.within(directory, name, depends, f"{OURS}.measure_models", args)
 
     def pack_job(self, run: Run) -> Job:
-        """Pack a student with its card."""
-        directory = f"{self.options.expdir}/{run.name}"
-        files = ("export/model.pth", "export/config.yaml", "MODEL_CARD.md")
-        depends = [f"{directory}/{file}" for file in files]
-        args = ["--expdir", directory]
+        """Pack a student with its card, which tells sizes and scores."""
+        options, layout = self.options, self.layout
+        directory = f"{options.expdir}/{run.name}"
+        depends = [
+            f"{directory}/export/{file}" for file in ("model.pth", "config.yaml")
+        ]
+        for name in (run.name, layout.teacher.name):
+            depends.append(f"{layout.dir_of(name)}/measure.json")
+            sets = [layout.decoded(name, each) for each in layout.test_sets]
+            depends += [f"{folder}/score.json" for folder in sets]
+        args = ["--expdir", directory, "--inference_config", options.inference_config]
+        if options.use_streaming:
+            args += ["--sim_chunk_length", str(options.sim_chunk_length)]
+        depends.append(options.inference_config)
         return Job.within(directory, "pack", depends, f"{OURS}.pack_student", args)
 
     # Parts of jobs

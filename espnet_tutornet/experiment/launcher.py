@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from typing import List, Sequence
+from typing import List, Mapping, Optional, Sequence
 
 from espnet_tutornet.experiment.options import Options
 from espnet_tutornet.experiment.traits import OURS
@@ -33,7 +33,7 @@ class Launcher:
         module = f"{OURS}.{name}"
         print(f"# python -m {shlex.join([module, *args])}", flush=True)
         if self.gpu:
-            _run([sys.executable, "-m", module, *args])
+            run_command([sys.executable, "-m", module, *args])
             return
         # in a fork: threads that it starts would have the forks of later jobs hang
         process = multiprocessing.get_context("fork").Process(
@@ -76,7 +76,7 @@ class Launcher:
             command += [sys.executable, "-m", f"{OURS}.run_jobs", "--jobs", f.name]
             command += ["--title", title, "--nj", str(nj), "--threads", str(threads)]
             command += ["--keep_going"] if keep_going else []
-            _run([*command, *(["--gpu"] if self.gpu else [])])
+            run_command([*command, *(["--gpu"] if self.gpu else [])])
 
 
 def _main(module: str, args: Sequence[str], parent: int) -> None:
@@ -85,8 +85,10 @@ def _main(module: str, args: Sequence[str], parent: int) -> None:
     importlib.import_module(module).main(list(args))
 
 
-def _run(command: List[str]) -> None:
-    """Run a command that says itself what goes wrong."""
-    status = subprocess.run(command).returncode
+def run_command(
+    command: List[str], environment: Optional[Mapping[str, str]] = None
+) -> None:
+    """Run a command that says itself what goes wrong; end as it does, if it does."""
+    status = subprocess.run(command, env=environment).returncode
     if status:
         sys.exit(status)

@@ -1,6 +1,7 @@
 """The stages that make models: statistics, teacher, students, scores, packages."""
 
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import List, Optional, Sequence
@@ -9,6 +10,7 @@ from espnet_tutornet.experiment.commands import Commands
 from espnet_tutornet.experiment.launcher import Launcher
 from espnet_tutornet.experiment.layout import name_config
 from espnet_tutornet.experiment.plan import Plan, Run
+from espnet_tutornet.experiment.results import format_size
 from espnet_tutornet.experiment.training import read_yaml
 from espnet_tutornet.utils.files import atomic_write
 
@@ -52,6 +54,25 @@ class ModelStages:
             "check_wer",
             *("--score", f"{folder}/score.json", "--wer_max", options.teacher_wer_max),
             *("--measure", f"{teacher.directory}/measure.json"),
+        )
+
+        if options.brings_teacher and not options.student_asr_config:
+            self._tell_the_students()
+
+    def _tell_the_students(self) -> None:
+        """Say which students nobody chose, and how large they are."""
+        layout, fs = self.layout, str(self.commands.fs())
+        tokens = Path(layout.tokendir, "tokens.txt").read_text(encoding="utf-8")
+        vocab_size = str(len(tokens.splitlines()))
+        sizes = ("--vocab_size", vocab_size, "--fs", fs)
+        self.call("size_table", "--configs", *layout.students, *sizes)
+        measured = Path(layout.teacher.directory, "measure.json").read_text()
+        parameters = format_size(json.loads(measured)["parameters"])
+        print(
+            f"--student_asr_config names no student: {' '.join(layout.students)} is "
+            f"taken, of the size above; the teacher has {parameters} parameters. "
+            "conf/tuning has others.",
+            flush=True,
         )
 
     def keep_outputs(self) -> None:
@@ -128,20 +149,9 @@ class ModelStages:
         self.call("report", "--expdir", expdir, *tables, "--title", "RESULTS")
 
     def pack(self) -> None:
-        """Write the model cards, and pack the students with them."""
-        options, runs = self.options, self.plan.trained_runs()
-        if not runs:
-            return
-        self.call(
-            "model_card",
-            *("--expdir", options.expdir),
-            *("--inference_config", options.inference_config),
-            *("--use_streaming", str(options.use_streaming).lower()),
-            *("--sim_chunk_length", str(options.sim_chunk_length)),
-            *("--runs", *(run.name for run in runs)),
-        )
-        jobs = [self.commands.pack_job(run) for run in runs]
-        self.launch("packing", jobs, keep_going=options.keep_going)
+        """Pack the students, each with a model card."""
+        jobs = [self.commands.pack_job(run) for run in self.plan.trained_runs()]
+        self.launch("packing", jobs, keep_going=self.options.keep_going)
 
     # Parts of stages
     def describe(self, run: Optional[Run], model: str = "") -> None:

@@ -8,7 +8,7 @@ from typing import Callable, Dict
 
 from espnet_tutornet.experiment.data_stages import DataStages
 from espnet_tutornet.experiment.fields import UsageError
-from espnet_tutornet.experiment.launcher import Launcher
+from espnet_tutornet.experiment.launcher import Launcher, run_command
 from espnet_tutornet.experiment.model_stages import ModelStages
 from espnet_tutornet.experiment.options import Options
 from espnet_tutornet.experiment.plan import Plan
@@ -137,7 +137,7 @@ class Stages:
                 if number == 1:
                     command = [DATA_SH, *self.options.given()]
                     environment = {**os.environ, "python": sys.executable}
-                    subprocess.run(command, check=True, env=environment)
+                    run_command(command, environment)
                 elif number not in training:
                     steps[number]()
                 elif number == training[-1]:

@@ -112,7 +112,7 @@ def test_the_model_has_the_tokens_asked_for(config):
         ({"encoder": "nobody"}, r"small.yaml: cannot be built: .*conformer.*nobody"),
         ({"encoder_conf": {"width": 3}}, r"small.yaml: cannot be built: .*'width'"),
         ({"model_conf": {}}, r"small.yaml: cannot be built: decoder should not be"),
-        ({"frontend_conf": {"fs": 8000}}, r"is for 8000 Hz, got --fs 16000.*fs: auto"),
+        ({"frontend_conf": {"fs": 8000}}, r"is for 8000 Hz, got 16000 Hz.*fs: auto"),
     ],
 )
 def test_a_configuration_that_cannot_be_built_is_named(config, changes, message):

@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from espnet_tutornet.bin.html_report import main as html_report
+from espnet_tutornet.data.data_dir import read_data_dir, write_data_dir
+from espnet_tutornet.data.transcripts import hide_transcripts
 from espnet_tutornet.experiment.methods import Method
 
 BEST_PATH = "conf/decode_ctc_greedy.yaml"
@@ -331,6 +333,11 @@ def test_a_teacher_that_is_brought_gives_its_tokens(finished, call, tmp_path):
     output = call(here.command(stage=6, stop_stage=7, **options))
     assert "Stage 6" not in output  # nothing to train
     assert "dev_clean: WER " in output and "real-time factor " in output
+    assert "names no student" not in output
+    defaults = dict(student_asr_config="", methods="none", **options)
+    output = call(here.command(stage=7, stop_stage=7, **defaults))
+    assert "| train_student   | ConformerEncoder | 4" in output
+    assert "conf/train_student.yaml is taken, of the size above; the teacher" in output
 
 
 def test_audio_without_transcripts_teaches_too(finished, call, tmp_path, conf):
@@ -459,10 +466,8 @@ def test_utterances_that_the_cache_lacks(finished, call, tmp_path, conf, missing
     student, dump = "student_conformer", finished.root / "dump"
     for name in ("teacher", f"stats_{student}", "stats_teacher"):
         shutil.copytree(finished.exp / name, here.exp / name)
-    few, rest = tmp_path / "few", tmp_path / "rest"
-    words = ["espnet_tutornet.bin.hide_transcripts", "--num_labelled", "16"]
-    words += ["--labelled_dir", few, "--unlabelled_dir", rest]
-    call([sys.executable, "-m", *words, "--data_dir", dump / "train_clean"])
+    few = tmp_path / "few"
+    write_data_dir(few, hide_transcripts(read_data_dir(dump / "train_clean"), 16)[0])
     teacher = here.exp / "teacher"
     words = ["espnet_tutornet.bin.dump_teacher", "--data_dirs", few, dump / "dev_clean"]
     words += ["--teacher_config", teacher / "config.yaml", "--teacher_model"]
