@@ -94,7 +94,7 @@ def test_a_measurement_of_before_the_card_is_refused(student, tmp_path):
     measure = tmp_path / "exp" / RUN / "measure.json"
     measure.write_text('{"parameters": 20000, "rtf": 0.002}')
     with pytest.raises(
-        ValueError, match=f"{RUN}: no measure.json with macs_per_second"
+        FileNotFoundError, match=f"{RUN}: no measure.json with macs_per_second"
     ):
         write_card(*student)
 
