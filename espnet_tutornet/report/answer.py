@@ -160,15 +160,19 @@ def _table(
     if teacher is not None:
         names[0] = teacher.label
     rates = [p.wer.get(test_set, ()) for p in shown]
-    rows = [
-        ["WER (%)", *(format_number(mean(r) if r else None, 2) for r in rates)],
-        ["best to worst seed", *(_range(r) for r in rates)],
+    rows = [["WER (%)", *(format_number(mean(r) if r else None, 2) for r in rates)]]
+    if any(len(r) > 1 for r in rates):
+        rows.append(["best to worst seed", *(_range(r) for r in rates)])
+    rows += [
         ["seeds", *(f"{len(r)}" for r in rates)],
         ["Parameters", *(_count(p.parameters) for p in shown)],
         ["MACs per second", *(_count(p.macs) for p in shown)],
         ["RTF, one CPU thread", *(format_number(p.rtf, 4) for p in shown)],
     ]
-    caption = f"{best.student} beside its teacher on {test_set}; means of all seeds"
+    caption = (
+        f"{best.student} beside its teacher on {test_set}, means of all seeds. WER is "
+        "the word error rate, RTF the computing time per second of audio."
+    )
     return Table(caption, ["Measure", *names], rows, narrow=True)
 
 

@@ -239,7 +239,7 @@ def draw_curves(
             axes.axvline(first + 0.5, color="#999999", linewidth=0.8)
     if spans(values, MAX_LOSS_SPAN):
         use_log_scale(axes.yaxis, values, 1.1)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_xlabel("epoch")
     axes.set_ylabel(term)
     add_legend(figure)

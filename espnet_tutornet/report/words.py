@@ -216,6 +216,6 @@ def draw_confusions(
         axes.set_ylim(len(found) - 0.5, -0.5)
         axes.grid(axis="y", visible=False)
         axes.set_title(f"{title} with distillation")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     grid[-1, 0].set_xlabel("times, over all seeds in common")
     add_legend(figure)

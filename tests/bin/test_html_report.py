@@ -147,14 +147,14 @@ def test_the_answer_comes_before_all_pictures(page):
 
 def test_the_answer_is_of_a_test_set_although_a_dev_set_is_scored(recipe, tmp_path):
     exp = shutil.copytree(recipe / "exp", tmp_path / "exp")
-    for run in exp.glob("small_*_seed?"):
-        if (run / "run.yaml").is_file():
-            add_score(run, "dev_a", ["D D", "D D", "D D"])
+    for decoded in exp.glob("*/decode_ctc_greedy"):
+        (decoded / "data").rename(decoded / "test_a")
+        add_score(decoded.parent, "dev_a", ["D D", "D D", "D D"])
     main(["--expdir", str(exp), "--out", str(tmp_path / "out")])
     page = read_report(tmp_path / "out")
-    assert "The best student on data is" in text_of(section(page, "answer"))
+    assert "The best student on test_a is" in text_of(section(page, "answer"))
     captions = [text_of(c) for c in section(page, "cost").findall(".//figcaption")]
-    assert [c.split(":")[0] for c in captions] == ["data", "data", "dev_a", "dev_a"]
+    assert [c.split(":")[0] for c in captions] == ["test_a"] * 2 + ["dev_a"] * 2
 
 
 def test_a_bar_tells_how_far_the_report_is(recipe, tmp_path, monkeypatch, capsys):

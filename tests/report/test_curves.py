@@ -84,3 +84,10 @@ def test_curves_of_like_size_stay_linear():
     figure = Figure(layout="constrained")
     draw_curves(figure, "loss", [("skd", curves, 0)], STYLES)
     assert figure.axes[0].get_yscale() == "linear"
+
+
+def test_ticks_of_a_single_epoch_are_whole():
+    curves = {"valid": {"loss": {1: 3.0}}}
+    figure = Figure(layout="constrained")
+    draw_curves(figure, "loss", [("skd", curves, 1)], STYLES)
+    assert all(tick == int(tick) for tick in figure.axes[0].get_xticks())
