@@ -1,6 +1,7 @@
 """Options that cannot be meant are refused before the first stage, in one line."""
 
 import re
+import shutil
 
 import pytest
 
@@ -52,3 +53,24 @@ def test_the_recipe_runs_through_a_symbolic_link(here, call, recipe, tmp_path):
     link.symlink_to(recipe / "run.sh")
     command = [link, *here.command(stop_stage=0)[1:]]
     assert "Successfully finished" in call(command)
+
+
+def test_a_python_that_is_not_there_is_named(here, call):
+    output = call(here.command(python="/nowhere/python"), status=1, shell=True)
+    assert "run.sh: error: no /nowhere/python: install Python 3.11" in output
+
+
+def test_accents_are_no_hindrance(prepared, call, conf, tmp_path):
+    """In directories and names of configurations, in a shell without a locale."""
+    options = {}
+    for source, name in (("student_rnn", "étudiant"), ("teacher", "maître")):
+        copied = shutil.copy(
+            conf / f"train_{source}.yaml", tmp_path / f"train_{name}.yaml"
+        )
+        options[f"{source.split('_')[0]}_asr_config"] = copied
+    here = prepared.elsewhere(tmp_path / "été", fresh=["exp"])
+    command = here.command(stage=5, stop_stage=6, teacher_epochs=1, **options)
+    assert "Successfully finished" in call(command, shell=True)
+    for name in ("étudiant", "maître"):
+        assert (here.exp / f"stats_{name}/train/feats_stats.npz").is_file()
+    assert (here.exp / "maître/valid.loss_ctc.ave.pth").exists()

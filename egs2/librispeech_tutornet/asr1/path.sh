@@ -21,4 +21,5 @@ elif [ -x "${venv}/bin/python" ]; then
 else
     python=python3
 fi
+command -v "${python}" >/dev/null || die "no ${python}: install Python 3.11, 3.12 or 3.13, or give --python."
 . local/find_python.sh

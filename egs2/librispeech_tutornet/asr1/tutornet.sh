@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2154  # variables that the options print
 # The stages of a TutorNet recipe: teacher, RKD, SKD, rivals, decoding, scores, packed
 # students. run.sh calls it with what is the corpus' own; what a method or an option means
 # is decided in espnet_tutornet.experiment, for this script and for comparisons alike.
