@@ -198,6 +198,14 @@ class Options:
     def _check(self) -> None:
         for each in fields(self):
             check(each, getattr(self, each.name))
+        for name in ("nj", "num_nodes", "teacher_epochs", "total_epochs", "nbpe"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"--{name} must be 1 or more, got 0.")
+        if not all(seed.isdecimal() for seed in self.seeds.split()) or not self.seeds:
+            raise UsageError(
+                f'--seeds must be whole numbers, such as "1 2 3", got '
+                f"{self.seeds or 'nothing'}."
+            )
         wrong = [word for word in self.skip_stages.split() if not word.isdecimal()]
         if wrong:
             raise UsageError(

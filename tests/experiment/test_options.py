@@ -24,6 +24,8 @@ def test_the_last_of_a_name_counts_and_dashes_are_lines():
         ("--nj x", "--nj must be a number, 0 or more, got x"),
         ("--nj -1", "--nj must be a number, 0 or more, got -1"),
         ("--use_streaming True", "--use_streaming must be true or false, got True"),
+        ("--nj 0", "--nj must be 1 or more, got 0"),
+        ("--seeds 1,2", "--seeds must be whole numbers, such as .* got 1,2"),
         ("--fs", "option --fs needs a value"),
         ("fs 8000", "unexpected argument fs"),
         ("--student_config a", "unknown option --student_config"),
