@@ -47,9 +47,9 @@ class Runner:
             options: of the experiment.
             log: where its output goes, appended.
         """
-        gpu = options.ngpu > 0 or options.gpu_inference
-        context = multiprocessing.get_context("spawn" if gpu else "forkserver")
-        if not gpu:
+        bare = options.uses_gpus
+        context = multiprocessing.get_context("spawn" if bare else "forkserver")
+        if not bare:
             context.set_forkserver_preload([PRELOAD])
         log.parent.mkdir(parents=True, exist_ok=True)
         words, directory = options.given(), os.getcwd()

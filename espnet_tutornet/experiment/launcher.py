@@ -25,14 +25,15 @@ class Launcher:
 
     def __init__(self, options: Options):
         self.options = options
-        # CUDA cannot be used in a fork of a process that has loaded ESPnet
-        self.gpu = options.ngpu > 0 or options.gpu_inference
+        # CUDA cannot be used in a fork of a process that has loaded ESPnet: where this
+        # process runs several stages, it must not, lest a later one need the GPU.
+        self.bare = False
 
     def call(self, name: str, *args: str) -> None:
         """Run a command of this package; the line before its output can be pasted."""
         module = f"{OURS}.{name}"
         print(f"# python -m {shlex.join([module, *args])}", flush=True)
-        if self.gpu:
+        if self.bare:
             run_command([sys.executable, "-m", module, *args])
             return
         # in a fork: threads that it starts would have the forks of later jobs hang
@@ -52,6 +53,7 @@ class Launcher:
         threads: int = 1,
         where: str = "",
         keep_going: bool = False,
+        cuda: bool = False,
     ) -> None:
         """Run jobs, here or by ``train_cmd`` and ``decode_cmd`` of cmd.sh.
 
@@ -62,11 +64,13 @@ class Launcher:
             threads: of each.
             where: train, decode, or here.
             keep_going: a job that fails is no error.
+            cuda: whether jobs use a GPU.
         """
         nj = nj or self.options.nj
         command = shlex.split(os.environ.get(f"{where}_cmd", ""))
         if not command:
-            run_jobs(jobs, nj, threads, title, keep_going, not self.gpu)
+            preload = not (cuda or self.bare)
+            run_jobs(jobs, nj, threads, title, keep_going, preload)
             return
         with tempfile.NamedTemporaryFile(
             "w", dir=self.options.expdir, prefix=".jobs.", encoding="utf-8"
@@ -76,7 +80,7 @@ class Launcher:
             command += [sys.executable, "-m", f"{OURS}.run_jobs", "--jobs", f.name]
             command += ["--title", title, "--nj", str(nj), "--threads", str(threads)]
             command += ["--keep_going"] if keep_going else []
-            run_command([*command, *(["--gpu"] if self.gpu else [])])
+            run_command([*command, *(["--gpu"] if cuda else [])])
 
 
 def _main(module: str, args: Sequence[str], parent: int) -> None:

@@ -36,8 +36,10 @@ class ModelStages:
 
     def train_teacher(self) -> None:
         """Train the teacher."""
+        options = self.options
+        cuda = options.ngpu > 0
         jobs = [self.commands.teacher_job()]
-        self.launch("teacher", jobs, 1, threads=self.options.nj, where="train")
+        self.launch("teacher", jobs, 1, options.nj, where="train", cuda=cuda)
 
     def check_teacher(self) -> None:
         """Decode the dev set by the teacher, and stop when it is too bad."""
@@ -46,7 +48,8 @@ class ModelStages:
         scp = f"{options.datadir}/{name}/wav.scp"
         jobs = self.commands.decode_jobs(teacher.name, [name], CHECK)
         jobs.append(self.commands.measure_job(teacher.name, "measure", scp, False))
-        self.launch("teacher check", jobs, 1, where="decode")
+        cuda = options.gpu_inference
+        self.launch("teacher check", jobs, 1, where="decode", cuda=cuda)
         self._gather([teacher.name], [name], CHECK)
         folder = layout.decoded(teacher.name, name, CHECK)
         self._score([folder])
@@ -114,13 +117,15 @@ class ModelStages:
         for run in runs:
             if not run.first:
                 self.describe(run)
-        nj = 1 if self.options.ngpu else self.options.nj
+        cuda = self.options.ngpu > 0
+        nj = 1 if cuda else self.options.nj
         options = dict(nj=nj, keep_going=self.options.keep_going)
         if self.options.num_nodes > 1:  # each machine runs the jobs of its launch
-            self.launch(title, trainings, where="train", **options)
+            self.launch(title, trainings, where="train", cuda=cuda, **options)
             self.launch(title, exports, **options)
         else:
-            self.launch(title, [*trainings, *exports], where="train", **options)
+            jobs = [*trainings, *exports]
+            self.launch(title, jobs, where="train", cuda=cuda, **options)
 
     def decode(self) -> None:
         """Decode the test sets by the teacher and by all students."""
@@ -130,10 +135,10 @@ class ModelStages:
             for name in names
             for job in self.commands.decode_jobs(name, self.layout.test_sets)
         ]
-        nj = self.options.inference_nj or self.options.nj
-        nj = 1 if self.options.gpu_inference else nj
-        keep_going = self.options.keep_going
-        self.launch("decoding", jobs, nj, where="decode", keep_going=keep_going)
+        cuda = self.options.gpu_inference
+        nj = 1 if cuda else self.options.inference_nj or self.options.nj
+        options = dict(keep_going=self.options.keep_going, cuda=cuda)
+        self.launch("decoding", jobs, nj, where="decode", **options)
         self._gather(names, self.layout.test_sets)
 
     def score(self) -> None:

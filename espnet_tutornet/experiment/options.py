@@ -248,6 +248,11 @@ class Options:
         return bool(self.teacher or self.teacher_asr_train_config)
 
     @property
+    def uses_gpus(self) -> bool:
+        """Whether any stage is to use a GPU."""
+        return self.ngpu > 0 or self.gpu_inference
+
+    @property
     def stage_1_epochs(self) -> int:
         """Epochs of RKD; 0 where ``rkd_epochs`` is none."""
         if re.fullmatch(r"0?\.\d+", self.rkd_epochs):

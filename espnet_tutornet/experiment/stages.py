@@ -31,9 +31,9 @@ class Stages:
 
     def __init__(self, options: Options):
         self.options, self.plan = options, Plan(options)
-        self.layout, launcher = self.plan.layout, Launcher(options)
-        self.data = DataStages(self.plan, launcher)
-        self.models = ModelStages(self.plan, launcher)
+        self.layout, self.launcher = self.plan.layout, Launcher(options)
+        self.data = DataStages(self.plan, self.launcher)
+        self.models = ModelStages(self.plan, self.launcher)
 
     def check(self) -> None:
         """Check what only shows where the package is installed, before stage 1.
@@ -129,6 +129,7 @@ class Stages:
         """Run the stages that are asked for; the students train in one launch."""
         with hold(Path(self.options.expdir), "another run"):
             self.check()
+            self.launcher.bare = self.options.uses_gpus
             steps = self._steps()
             stages = [n for n in self.plan.stages() if n in steps]
             training = [n for n in stages if n in TRAINING_STAGES]
