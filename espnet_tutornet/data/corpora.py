@@ -41,7 +41,7 @@ def bring_corpus(
             damaged, or hibari-tts, which makes the mini corpus, is missing.
 
     Example:
-        >>> bring_corpus("digits")
+        >>> bring_corpus("digits")  # doctest: +SKIP
         PosixPath('downloads/digits')
     """
     downloads = Path(downloads)

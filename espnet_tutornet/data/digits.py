@@ -89,7 +89,7 @@ def make_digits(
         RuntimeError: the recordings cannot be downloaded, or are not those expected.
 
     Example:
-        >>> make_digits("downloads/digits", "downloads")
+        >>> make_digits("downloads/digits", "downloads")  # doctest: +SKIP
         ['train-clean', 'dev-clean', 'test-clean', 'test-other']
     """
     out_dir = Path(out_dir)

@@ -117,7 +117,7 @@ def add_noise_to(
         ValueError: audio cannot be read, or ``nj`` is under 1.
 
     Example:
-        >>> add_noise_to(utterances, (0.0, 10.0), "data/test_noisy_audio")
+        >>> add_noise_to(utts, (0.0, 10.0), "data/noisy")  # doctest: +SKIP
     """
     low, high = range_db
     audio_dir = Path(audio_dir) / f"{low:g}_{high:g}_db"

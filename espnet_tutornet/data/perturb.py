@@ -96,7 +96,7 @@ def perturb_speed(
         ValueError: audio cannot be read, or ``nj`` is under 1.
 
     Example:
-        >>> perturb_speed(utterances, ["0.9", "1.0", "1.1"], "data/train_sp_audio")
+        >>> perturb_speed(utts, ["0.9", "1.1"], "data/sp_audio")  # doctest: +SKIP
     """
     perturbed = []
     for factor in factors:

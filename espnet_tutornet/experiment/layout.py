@@ -86,7 +86,7 @@ class Layout:
         UsageError: options that do not go together.
 
     Example:
-        >>> layout = Layout(Options(speed_perturb_factors="0.9 1.1"))
+        >>> layout = Layout(Options(methods="none", speed_perturb_factors="0.9"))
         >>> layout.train_set, layout.teacher.name, layout.stats_of("conf/train_a.yaml")
         ('train_clean_sp', 'teacher_mini', 'exp/stats_a')
     """

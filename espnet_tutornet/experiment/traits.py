@@ -25,8 +25,7 @@ def host_of(config: str) -> str:
 
     Stock ESPnet does not know our encoders.
     """
-    encoder = str(_conf(config).get("encoder", "")).split(" ")[0]
-    return OURS if encoder in OUR_ENCODERS else STOCK
+    return OURS if _conf(config).get("encoder") in OUR_ENCODERS else STOCK
 
 
 def has_ctc(config: str) -> bool:

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Sourced by tutornet.sh: where the workers of stage 8, the teacher's outputs, run.
 # local: --nj processes on this machine, on its GPUs when --ngpu > 0.
-# slurm, pbs: --nj jobs of that batch system (pip install dask-jobqueue); cmd_conf is a
+# slurm, pbs: --nj jobs of that batch system (pip install 'espnet_tutornet[cluster]'); cmd_conf is a
 #   yaml of its arguments, such as "queue: gpu", "cores: 4", "memory: 16GB",
 #   "walltime: '02:00:00'", "job_extra_directives: ['--gres=gpu:1']".
 export cmd_backend="${cmd_backend:-local}"

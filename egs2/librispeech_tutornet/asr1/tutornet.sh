@@ -44,7 +44,7 @@ if ! "${python}" -c 'import espnet_tutornet' 2>/dev/null; then
     choose_python
     log "Stage 0: Environment: install espnet_tutornet and ESPnet ${espnet_release} with ${python} into ${venv} (minutes, some GB)"
     "${python}" -m venv --clear "${venv}"
-    "${venv}/bin/python" -m pip install --quiet "../../..[mini]"
+    "${venv}/bin/python" -m pip install --quiet "../../..[mini,report,hub]"
     python="${venv}/bin/python"
 fi
 if runs_stage 0; then
