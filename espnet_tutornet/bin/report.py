@@ -4,14 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from espnet_tutornet.experiment.environment import format_environment
-from espnet_tutornet.experiment.results import (
-    format_scores,
-    format_summary,
-    read_runs,
-    write_csv,
-)
+from espnet_tutornet.experiment.results import read_runs
+from espnet_tutornet.experiment.tables import format_scores, format_summary, write_csv
 from espnet_tutornet.utils.command import exit_on_error
+from espnet_tutornet.utils.environment import format_environment
 from espnet_tutornet.utils.files import atomic_write
 
 

@@ -8,7 +8,8 @@ from typing import Dict, List, Mapping, Optional, Sequence
 from espnet_tutornet.compare.grid import Setting
 from espnet_tutornet.compare.records import HASH_LENGTH, ErrorTable, Row
 from espnet_tutornet.compare.trials import Trial
-from espnet_tutornet.experiment.results import Run, format_number, read_run
+from espnet_tutornet.experiment.results import Run, read_run
+from espnet_tutornet.experiment.tables import format_number
 from espnet_tutornet.scoring.significance import read_errors
 
 MARKER = ".compare.done"  # in a run's directory: the hash of what it depends on

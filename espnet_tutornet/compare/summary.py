@@ -14,7 +14,7 @@ from espnet_tutornet.compare.records import (
     scored_sets,
 )
 from espnet_tutornet.experiment.methods import name_method, rank_method
-from espnet_tutornet.experiment.results import format_number, format_size, format_spread
+from espnet_tutornet.experiment.tables import format_number, format_size, format_spread
 from espnet_tutornet.scoring.significance import (
     Difference,
     Errors,

@@ -10,7 +10,7 @@ from espnet_tutornet.experiment.commands import Commands
 from espnet_tutornet.experiment.launcher import Launcher
 from espnet_tutornet.experiment.layout import name_config
 from espnet_tutornet.experiment.plan import Plan, Run
-from espnet_tutornet.experiment.results import format_size
+from espnet_tutornet.experiment.tables import format_size
 from espnet_tutornet.experiment.training import read_yaml
 from espnet_tutornet.utils.files import atomic_write
 

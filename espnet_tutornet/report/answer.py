@@ -4,7 +4,7 @@ from statistics import mean
 from typing import List, Optional, Sequence
 
 from espnet_tutornet.experiment.card import format_count
-from espnet_tutornet.experiment.results import format_number
+from espnet_tutornet.experiment.tables import format_number
 from espnet_tutornet.report.page import Section, Table
 from espnet_tutornet.report.points import Point
 from espnet_tutornet.report.setting import Setting

@@ -8,7 +8,8 @@ from typing import Dict, List, Sequence
 from matplotlib.figure import Figure as Canvas
 
 from espnet_tutornet.experiment.card import format_count
-from espnet_tutornet.experiment.results import Run, summarise
+from espnet_tutornet.experiment.results import Run
+from espnet_tutornet.experiment.tables import summarise
 from espnet_tutornet.report.page import Figure, Figures, Section, Table
 from espnet_tutornet.report.pictures import (
     Album,

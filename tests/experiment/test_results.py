@@ -5,15 +5,15 @@ import json
 import pytest
 import yaml
 
-from espnet_tutornet.experiment.environment import format_environment
-from espnet_tutornet.experiment.results import (
+from espnet_tutornet.experiment.results import read_runs
+from espnet_tutornet.experiment.tables import (
     format_scores,
     format_summary,
-    read_runs,
     summarise,
     write_csv,
 )
 from espnet_tutornet.scoring.score import COLUMNS
+from espnet_tutornet.utils.environment import format_environment
 
 
 def counts(errors, words=1000, utterances=50):
