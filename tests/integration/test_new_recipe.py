@@ -24,7 +24,7 @@ def installed(tmp_path_factory):
     for name in ("setup.py", "setup.cfg", "README.md", "MANIFEST.in"):
         shutil.copy(REPO / name, source)
     pip = ["-m", "pip", "--quiet", "--disable-pip-version-check"]
-    words = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", root, source]
+    words = ["wheel", "--no-deps", "--wheel-dir", root, source]
     subprocess.run([sys.executable, *pip, *map(str, words)], check=True)
     (wheel,) = root.glob("espnet_tutornet-*.whl")
     subprocess.run([sys.executable, "-m", "venv", root / "venv"], check=True)
