@@ -9,7 +9,8 @@ import pytest
 import torch
 import yaml
 
-from espnet_tutornet.bin.html_report import gather_setting, get_parser, main
+from espnet_tutornet.bin.html_report import get_parser, main
+from espnet_tutornet.report.build import gather_setting
 from espnet_tutornet.report.models import load_models
 from espnet_tutornet.report.pictures import SPARE_STYLES
 from espnet_tutornet.scoring.score import COLUMNS
@@ -479,3 +480,13 @@ def test_a_narrow_browser_shows_all_pictures_without_errors(report, page, tmp_pa
     assert found["pictures"] == len(labels(page)) > 5
     assert (found["empty"], found["wide"], found["audio"]) == (0, 0, 1)
     assert "CONSOLE" not in done.stderr, done.stderr
+
+
+def test_what_draws_it_is_an_extra(monkeypatch, capsys):
+    """Without matplotlib one line says what to install."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for name in [n for n in sys.modules if n.startswith("espnet_tutornet.report.")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(SystemExit):
+        main(["--expdir", "."])
+    assert "pip install 'espnet_tutornet[report]'" in capsys.readouterr().err
