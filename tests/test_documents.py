@@ -5,17 +5,21 @@ import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
+from espnet_tutornet.compare.grid import read_grid
+from espnet_tutornet.distill.distiller import term_needs
 from espnet_tutornet.experiment.options import Options
+from espnet_tutornet.tasks.teachers import check_teacher_conf
 
 REPO = Path(__file__).resolve().parents[1]
 RECIPE = REPO / "egs2/librispeech_tutornet/asr1/README.md"
 STUDIES = sorted((REPO / "docs/studies").glob("*.md"))
 PAGES = [RECIPE, *sorted((REPO / "docs").rglob("*.md"))]
 DOCUMENTS = [REPO / "README.md", REPO / "benchmarks/README.md", *PAGES]
-LINES = 120  # of a page
+LINES, LINES_OF_README = 120, 150  # of a page, of what is read first
 # configurations of no file: a pattern of names, and those that examples would write
-UNWRITTEN = re.compile(r"NAME|distill_(hellinger|rkdmask)|train_student_stacked|<")
+UNWRITTEN = re.compile(r"NAME|distill_hellinger|train_student_stacked|<")
 
 
 def without_code(path):
@@ -53,10 +57,14 @@ def files_named(path):
     ]
 
 
+def blocks_of(path, language):
+    """Return a document's blocks of code in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", path.read_text(), re.M | re.S)
+
+
 def commands_of(path):
     """Return the words behind ./run.sh in a document's blocks of commands."""
-    blocks = re.findall(r"^```bash\n(.*?)^```", path.read_text(), re.M | re.S)
-    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    lines = "".join(blocks_of(path, "bash")).replace("\\\n", " ").splitlines()
     words = [shlex.split(line, comments=True) for line in lines]
     return [line[1:] for line in words if line[:1] == ["./run.sh"]]
 
@@ -68,6 +76,19 @@ def test_there_are_studies():
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(REPO)))
 def test_a_document_is_a_page(path):
     assert len(path.read_text().splitlines()) <= LINES
+
+
+def test_the_readme_is_short():
+    readme = (REPO / "README.md").read_text()
+    assert len(readme.splitlines()) <= LINES_OF_README
+
+
+@pytest.mark.parametrize("index", ["README.md", "docs/README.md"])
+def test_an_index_names_every_page(index):
+    text = (REPO / index).read_text()
+    pages = (REPO / "docs").glob("*.md")
+    missing = [p.name for p in pages if p.name != "README.md" and p.name not in text]
+    assert missing == []
 
 
 @pytest.mark.parametrize(
@@ -86,7 +107,9 @@ def test_files_that_a_document_names_are_there(path):
     assert missing == []
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(REPO)))
+@pytest.mark.parametrize(
+    "path", DOCUMENTS, ids=lambda path: str(path.relative_to(REPO))
+)
 def test_options_that_a_document_gives_are_taken(path):
     for words in commands_of(path):
         Options.parse(words)
@@ -94,6 +117,28 @@ def test_options_that_a_document_gives_are_taken(path):
 
 def test_commands_are_found_in_documents():
     assert ["--stage", "9", "--stop_stage", "10"] in commands_of(RECIPE)
+    assert commands_of(REPO / "README.md")
+
+
+def test_blocks_of_distill_conf_are_taken():
+    page = REPO / "docs/configuration.md"
+    inline = re.findall(r"`(\w+: \{.*?\})`", page.read_text())
+    terms = [yaml.safe_load(text) for text in inline if text[:3] in ("rkd", "skd")]
+    blocks = [yaml.safe_load(block) for block in blocks_of(page, "yaml")]
+    blocks = [block["distill_conf"] for block in blocks]
+    for conf in [*terms, *(block["terms"] for block in blocks if "terms" in block)]:
+        term_needs(conf)
+    for block in blocks:
+        check_teacher_conf(block.get("teacher", {"cache": "outputs"}))
+    assert len(terms) > 5 and len(blocks) == 2
+
+
+def test_the_example_of_a_grid_is_one(tmp_path):
+    (block,) = blocks_of(REPO / "docs/compare.md", "yaml")
+    (tmp_path / "grid.yaml").write_text(block)
+    settings = read_grid(tmp_path / "grid.yaml", {})
+    axes = [setting.axes["num_labelled"] for setting in settings]
+    assert axes == ["400", "100"]
 
 
 def test_the_examples_of_contributing_run_as_one_program(monkeypatch):
@@ -107,7 +152,6 @@ def test_the_examples_of_contributing_run_as_one_program(monkeypatch):
     monkeypatch.setattr("espnet_tutornet.losses.CRITERIA", known)
     choices = dict(encoder_choices.classes)
     monkeypatch.setattr(encoder_choices, "classes", choices)
-    text = (REPO / "docs/contributing.md").read_text()
-    blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    blocks = blocks_of(REPO / "docs/contributing.md", "python")
     assert len(blocks) == 3
     exec("\n".join(blocks), {"__name__": "contributing"})
