@@ -25,9 +25,18 @@ if [[ "$*" == "-m pip "* ]]; then echo "pip: $*"; else exec {real} "$@"; fi
 @pytest.fixture
 def stage_0(recipe, call, environment, tmp_path):
     """Return stage_0(words): what it prints, where Python is 3.11, 3.12 and 3.14."""
-    copy = tmp_path / "asr1"
-    copy.mkdir()
-    for name in ("run.sh", "path.sh", "cmd.sh", "db.sh", "local", "conf"):
+    copy = tmp_path / "egs2/recipe/asr1"
+    copy.mkdir(parents=True)
+    (tmp_path / "setup.py").touch()  # of the checkout
+    for name in (
+        "run.sh",
+        "tutornet.sh",
+        "path.sh",
+        "cmd.sh",
+        "db.sh",
+        "local",
+        "conf",
+    ):
         source = recipe / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, copy / name)
     (tmp_path / "bin").mkdir()
@@ -63,7 +72,7 @@ def test_the_newest_python_is_taken_and_its_espnet_is_named(stage_0, tmp_path):
 def test_a_python_that_is_given_is_taken(stage_0, tmp_path):
     output = stage_0("--python", f"{tmp_path}/bin/python3.11")
     assert f"and ESPnet 202511 with {tmp_path}/bin/python3.11 " in output
-    assert (tmp_path / "asr1/tools/venv/bin/python").is_file()
+    assert (tmp_path / "egs2/recipe/asr1/tools/venv/bin/python").is_file()
 
 
 def test_a_python_that_is_too_new_is_refused(stage_0, tmp_path):
