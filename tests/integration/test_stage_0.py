@@ -78,4 +78,4 @@ def test_a_python_that_is_given_is_taken(stage_0, tmp_path):
 def test_a_python_that_is_too_new_is_refused(stage_0, tmp_path):
     output = stage_0("--python", f"{tmp_path}/bin/python3.14", status=1)
     assert f"error: {tmp_path}/bin/python3.14 is 3.14 Python, expected one of" in output
-    assert not (tmp_path / "asr1/tools").exists()
+    assert not (tmp_path / "egs2/recipe/asr1/tools").exists()
