@@ -18,7 +18,7 @@ class DataStages:
 
     def __init__(self, plan: Plan, launcher: Launcher):
         self.options, self.layout = plan.options, plan.layout
-        self.call = launcher.call
+        self.call, self.load = launcher.call, launcher.load
 
     def make_data(self) -> None:
         """Make the data directories of the corpora that the recipe knows."""
@@ -102,6 +102,7 @@ class DataStages:
         limits += ["--bpemodel", f"{folder}/bpe.model", "--fs", self._fs()]
         limits += ["--configs", *self._configs()]
         limits += ["--unk_max", options.unk_max] if options.unk_max else []
+        self.load("student.frame_shift")  # ESPnet, once for all
         for name in (layout.train_set, layout.valid_set):
             self._filter(name, [layout.dump(name)], [], limits)
         if layout.hidden_sets:

@@ -15,6 +15,8 @@ from espnet_tutornet.jobs.job import Job, write_jobs
 from espnet_tutornet.jobs.lifetime import die_with
 from espnet_tutornet.jobs.run import run_jobs
 
+PACKAGE = OURS.partition(".")[0]
+
 
 class Launcher:
     """Run commands and jobs.
@@ -28,6 +30,11 @@ class Launcher:
         # CUDA cannot be used in a fork of a process that has loaded ESPnet: where this
         # process runs several stages, it must not, lest a later one need the GPU.
         self.bare = False
+
+    def load(self, *names: str) -> None:
+        """Import modules of this package, which the calls that follow then share."""
+        for name in () if self.bare else names:
+            importlib.import_module(f"{PACKAGE}.{name}")
 
     def call(self, name: str, *args: str) -> None:
         """Run a command of this package; the line before its output can be pasted."""
