@@ -45,7 +45,7 @@ def _mtimes(exp):
 def repeated(finished, call):
     """Return the products' mtimes before and after a second run, and its log."""
     before = _mtimes(finished.exp)
-    output = call(finished.command())
+    output = call(finished.command(), shell=True)
     return before, _mtimes(finished.exp), output
 
 
@@ -438,7 +438,6 @@ def test_criteria_and_forms_of_stage_1_live_side_by_side(
     output = call(here.command(stage=4, **options))
     broken = here.exp / f"{student}_broken_seed1"
     assert f"Left out: {broken}/export.log, which waits for {broken}/train" in output
-    assert "Successfully finished" in output
     epochs, terms = {}, {}
     for run in here.exp.glob(f"{student}_*"):
         made = yaml.safe_load((run / "train.yaml").read_text())

@@ -108,11 +108,12 @@ def test_a_second_run_in_the_same_expdir_is_refused(
         text = tmp_path / "first.log"
         try:
             _wait_for(lambda: "Stage 5: " in text.read_text(), process)
-            output = call(command, status=1)
+            output = call(command, status=1, shell=True)
         finally:
             _kill(process, here.exp)
     assert output.count("\n") == 1
     assert f"another run works in {tmp_path}/exp" in output
     assert "Stage 5: " not in output
-    output = call(here.command(stage=13, stop_stage=12))  # the lock went with it
+    # the lock went with it
+    output = call(here.command(stage=13, stop_stage=12), shell=True)
     assert "Successfully finished" in output
