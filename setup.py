@@ -22,7 +22,7 @@ ALL = sorted(name for names in EXTRAS.values() for name in names)
 RECIPE = ROOT / "egs2/librispeech_tutornet/asr1"
 NOT_OF_A_NEW_RECIPE = (
     "results",
-    "compare",
+    "studies",
     "data",
     "dump",
     "exp",

@@ -14,7 +14,6 @@ from espnet_tutornet.utils.command import exit_on_error
 PACKAGE = Path(__file__).resolve().parents[1]
 # in a wheel, in a checkout
 PLACES = (PACKAGE / "recipe", PACKAGE.parent / "egs2/librispeech_tutornet/asr1")
-STUDIES = shutil.ignore_patterns("compare")  # grids of ours
 PARTS = ("run.sh", "tutornet.sh", "path.sh", "cmd.sh", "db.sh", "local", "conf")
 
 
@@ -56,7 +55,7 @@ def main(cmd=None) -> None:
     for part in PARTS:
         path = source / part
         if path.is_dir():
-            shutil.copytree(path, work / part, ignore=STUDIES)
+            shutil.copytree(path, work / part)
         else:
             shutil.copy(path, work / part)
     for script in work.rglob("*.sh"):

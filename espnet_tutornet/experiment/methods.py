@@ -15,7 +15,7 @@ TITLES = {
     "rkd_task": "RKD, then task loss",
     "rkd_skd": "RKD, then SKD",
 }
-ALONE = {"both": "SKD with RKD"}
+ALONE = {"skdwithrkd": "SKD with RKD"}
 THEN = {"": "task loss", "skd": "SKD", **ALONE}
 STAGE_1, NONE, TASK = "rkd", "none", "task"
 

@@ -7,6 +7,7 @@ those of ESPnet's ``asr.sh`` where it has them.
 
 import re
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping
 
 from espnet_tutornet.experiment.fields import (
@@ -105,12 +106,14 @@ class Options:
     # Students
     student_asr_config: str = option("", "One or more; empty: that of the corpus.")
     methods: str = option(
-        "none skd kl rkd_task rkd_skd rkdhead_skd",
+        "none skd kl rkd_task rkd_skd rkdoutput_skd",
         "none, CRITERION, FORM_task or FORM_CRITERION; FORM begins with rkd. Overlays:",
     )
     rkd_config: str = option("conf/distill_rkd.yaml", "of rkd,", path=True)
     skd_config: str = option("conf/distill_skd.yaml", "of skd,", path=True)
-    conf_dir: str = option("conf", "of NAME: distill_NAME.yaml in it.", path=True)
+    conf_dir: str = option(
+        "conf", "of NAME: distill_NAME.yaml, here or in conf.", path=True
+    )
     seeds: str = option("1", 'For example "1 2 3".')
     total_epochs: int = option(20, "Of every student, RKD included.")
     rkd_epochs: str = option("4", "Of these, RKD; or its share, such as 0.2.")
@@ -262,7 +265,10 @@ class Options:
     def overlay_of(self, name: str) -> str:
         """Return what is laid over a student for a form of stage 1 or a criterion."""
         given = {"rkd": self.rkd_config, "skd": self.skd_config}
-        return given.get(name, f"{self.conf_dir}/distill_{name}.yaml")
+        file = f"distill_{name}.yaml"
+        own, common = f"{self.conf_dir}/{file}", f"conf/{file}"
+        there = Path(common).is_file() and not Path(own).is_file()
+        return given.get(name, common if there else own)
 
     def is_asked(self, stage: int) -> bool:
         """Tell whether a stage is between the first and the last, and not skipped."""

@@ -444,7 +444,7 @@ def test_a_wrong_grid_is_one_line_before_anything_runs(bench, change, message):
     assert not (bench.root / "calls.txt").exists()
 
 
-@pytest.mark.parametrize("path", sorted(RECIPE.glob("conf/compare/*.yaml")))
+@pytest.mark.parametrize("path", sorted(RECIPE.glob("studies/*.yaml")))
 def test_the_grids_of_the_recipe_plan_their_runs(path, tmp_path, capsys):
     words = ["--grid", path, "--recipe", RECIPE, "--out_dir", tmp_path, "--dry_run"]
     main([*map(str, words), "--options", f"corpus_dir={tmp_path}"])

@@ -319,9 +319,9 @@ def colors_of(figure):
 def test_a_method_has_one_colour_on_the_whole_page(recipe, tmp_path):
     exp = shutil.copytree(recipe / "exp", tmp_path / "exp")
     for path in list(exp.glob("small_rkd_skd_*")):
-        run = path.rename(str(path).replace("rkd_skd", "rkdhead_skd"))
+        run = path.rename(str(path).replace("rkd_skd", "rkdoutput_skd"))
         info = (run / "run.yaml").read_text()
-        (run / "run.yaml").write_text(info.replace("rkd_skd", "rkdhead_skd"))
+        (run / "run.yaml").write_text(info.replace("rkd_skd", "rkdoutput_skd"))
     for method in ("a", "b"):  # which have no curves, and are before it by name
         add_run(exp, f"small_{method}", method, 1, ["C B", "C B", "A B"])
     words = ["--expdir", exp, "--datadir", recipe / "data", "--out", tmp_path / "out"]

@@ -88,7 +88,7 @@ def test_the_grid_with_the_records_gives_the_published_table(
         if variable not in os.environ:
             pytest.skip(f"no teacher of {records.name}: {variable} names none")
         options.append(f"teacher={os.environ[variable]}")
-    words = ["--grid", RECIPE / f"conf/compare/{records.name}.yaml", "--out_dir", out]
+    words = ["--grid", RECIPE / f"studies/{records.name}.yaml", "--out_dir", out]
     words += ["--recipe", RECIPE, "--records", records]
     words += ["--baseline", baseline_of(records)]
     monkeypatch.setattr("espnet_tutornet.compare.comparison.Runner", NothingToRun)

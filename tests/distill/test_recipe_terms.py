@@ -9,10 +9,10 @@ import yaml
 from espnet_tutornet.distill.distiller import Distiller
 from espnet_tutornet.teacher.online import OnlineTeacher
 
-CONF = Path(__file__).resolve().parents[2] / "egs2/librispeech_tutornet/asr1/conf"
-FILES = sorted([*CONF.glob("distill_*.yaml"), *CONF.glob("compare/*/distill_*.yaml")])
-NAMES = [str(path.relative_to(CONF).with_suffix("")) for path in FILES]
-EXPECTED = "rkd skd both kl kl_drop kl_symmetric guided sequence inter labelfree"
+RECIPE = Path(__file__).resolve().parents[2] / "egs2/librispeech_tutornet/asr1"
+FILES = [p for top in ("conf", "studies/forms") for p in (RECIPE / top).glob("dist*")]
+NAMES = sorted(str(path.relative_to(RECIPE).with_suffix("")) for path in FILES)
+EXPECTED = "rkd skd skdwithrkd kl kl_drop kl_symmetric guided sequence inter labelfree"
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def distil(build_student, teacher):
     """Return distil(name of a file, encoder): a student and the file's content."""
 
     def build(name, encoder="conformer"):
-        text = (CONF / f"{name}.yaml").read_text(encoding="utf-8")
+        text = (RECIPE / f"{name}.yaml").read_text(encoding="utf-8")
         conf = yaml.safe_load(text.replace("steps: auto", "steps: 100"))
         given = conf["distill_conf"]
         student = build_student(0, encoder)
@@ -42,7 +42,7 @@ def distil(build_student, teacher):
 
 
 def test_the_files_are_there():
-    assert {f"distill_{name}" for name in EXPECTED.split()} <= set(NAMES)
+    assert {f"conf/distill_{name}" for name in EXPECTED.split()} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -70,7 +70,7 @@ def test_a_step_with_every_file(distil, batch, name):
         assert criterion in valid
 
 
-@pytest.mark.parametrize("name", ["distill_rkd", "distill_labelfree"])
+@pytest.mark.parametrize("name", ["conf/distill_rkd", "conf/distill_labelfree"])
 def test_what_says_so_reads_no_transcript(distil, batch, name):
     student, _ = distil(name)
     student.eval()

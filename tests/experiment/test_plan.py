@@ -25,7 +25,7 @@ def recipe(tmp_path, monkeypatch):
     files["conf/train_j.yaml"] = {**TRAIN, "encoder": "jasper"}
     files["conf/distill_rkd.yaml"] = {"distill_conf": {"terms": {"rkd": None}}}
     files["conf/distill_skd.yaml"] = {"distill_conf": {"terms": {"skd": None}}}
-    files["conf/distill_both.yaml"] = {
+    files["conf/distill_skdwithrkd.yaml"] = {
         "distill_conf": {"terms": {"rkd": {}, "skd": {}}}
     }
     files["conf/decode_ctc_bs1.yaml"] = {"beam_size": 1}
@@ -71,7 +71,7 @@ def train(plan, which):
 
 def test_runs_follow_methods_students_and_seeds(recipe):
     made = plan(
-        "none rkd_skd rkd_task rkd_both",
+        "none rkd_skd rkd_task rkd_skdwithrkd",
         seeds="1 2",
         student_asr_config="conf/train_a.yaml conf/train_j.yaml",
     )
@@ -81,7 +81,10 @@ def test_runs_follow_methods_students_and_seeds(recipe):
     assert len(made.runs()) == 4 * 2 * 2
     parts = [*made.two_stage_runs(), *made.other_runs()]
     assert sorted(map(str, parts)) == sorted(map(str, made.runs()))
-    assert {run.method.name for run in made.two_stage_runs()} == {"rkd_skd", "rkd_both"}
+    assert {run.method.name for run in made.two_stage_runs()} == {
+        "rkd_skd",
+        "rkd_skdwithrkd",
+    }
 
 
 def test_without_distillation_the_student_is_espnets_own(recipe):
@@ -111,7 +114,7 @@ def test_stage_2_starts_from_what_stage_1_left(recipe):
 
 
 def test_rkd_that_is_kept_on_takes_its_adapter_along(recipe):
-    made = plan("rkd_both")
+    made = plan("rkd_skdwithrkd")
     _, args, _ = train(made, made.runs())
     adapter = ":distiller.terms.rkd:distiller.terms.rkd"
     assert args["init_param"][1].endswith(f"valid.loss_rkd.best.pth{adapter}")

@@ -21,7 +21,7 @@ RECIPE = REPO / "egs2/librispeech_tutornet/asr1"
 CONF = Path(__file__).resolve().parent / "conf"
 SPLITS = {"train-clean": 24, "dev-clean": 8, "test-clean": 6, "test-other": 6}
 STUDENTS = ("student_conformer", "student_rnn")
-METHODS = ("none", "skd", "kl", "rkd_task", "rkd_skd", "rkdhead_skd")  # the default
+METHODS = ("none", "skd", "kl", "rkd_task", "rkd_skd", "rkdoutput_skd")  # the default
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def test_every_configuration_passes_a_dry_run(prepared, recipe, tmp_path):
     "student, above",
     [
         ("train_student", "distill_rkd"),
-        ("train_student", "distill_rkdhead"),
+        ("train_student", "distill_rkdoutput"),
         ("train_student", "distill_skd"),
         ("train_student", "distill_kl"),
         ("train_student", "distill_kl_drop"),
@@ -50,7 +50,7 @@ def test_every_configuration_passes_a_dry_run(prepared, recipe, tmp_path):
         ("train_student", "distill_sequence"),
         ("train_student", "distill_inter"),
         ("train_student", "distill_labelfree"),
-        ("train_student", "distill_both"),
+        ("train_student", "distill_skdwithrkd"),
         ("tuning/train_student_streaming", "tuning/distill_rkd_delayed"),
         ("tuning/train_student_streaming", "tuning/distill_skd_delayed"),
     ],

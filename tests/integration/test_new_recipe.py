@@ -63,4 +63,4 @@ def test_a_wheel_brings_a_recipe_that_prepares_data(installed, corpus, tmp_path)
     assert "Successfully finished" in output
     assert (recipe / "data/token_list/char/tokens.txt").is_file()
     assert not list(recipe.rglob("*.tmp"))
-    assert not (recipe / "conf/compare").exists()
+    assert not (recipe / "studies").exists()

@@ -88,7 +88,7 @@ def test_every_method_trains_the_same_number_of_epochs(finished, students, metho
 
 def test_a_student_starts_from_that_of_stage_1(finished, students):
     for student in students:
-        for method in ("rkd_task", "rkd_skd", "rkdhead_skd"):
+        for method in ("rkd_task", "rkd_skd", "rkdoutput_skd"):
             form = Method.parse(method).form
             conf = finished.exp / f"{student}_{method}_seed1/config.yaml"
             init, *adapters = yaml.safe_load(conf.read_text())["init_param"]
@@ -102,10 +102,10 @@ def test_a_student_starts_from_that_of_stage_1(finished, students):
 def test_rkd_that_is_kept_on_goes_on_with_its_adapter(finished, call, conf, tmp_path):
     here = finished.elsewhere(tmp_path, copied=["exp"])
     options = dict(
-        methods="rkd_both", student_asr_config=conf / "train_student_rnn.yaml"
+        methods="rkd_skdwithrkd", student_asr_config=conf / "train_student_rnn.yaml"
     )
     call(here.command(stage=10, stop_stage=10, total_epochs=8, **options))
-    run = here.exp / "student_rnn_rkd_both_seed1"
+    run = here.exp / "student_rnn_rkd_skdwithrkd_seed1"
     made = yaml.safe_load((run / "train.yaml").read_text())
     # a quarter of all epochs, not of the 5 of this stage
     assert made["max_epoch"] == 5 and made["keep_nbest_models"] == 2
