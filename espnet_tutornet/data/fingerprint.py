@@ -16,7 +16,7 @@ def hash_corpus(corpus_dir: Union[str, Path]) -> str:
     """Hash the names and sizes of a corpus's files, and its transcripts.
 
     Opens no audio: a quick look, to see whether there may be a change. 290 000 files,
-    as LibriSpeech has, are seconds.
+    as LibriSpeech has, are seconds. Hidden files do not count.
 
     Args:
         corpus_dir: in LibriSpeech's layout, links to splits or speakers of others
@@ -24,8 +24,8 @@ def hash_corpus(corpus_dir: Union[str, Path]) -> str:
     """
     digest = hashlib.sha256()
     for folder, folders, names in os.walk(corpus_dir, followlinks=True):
-        folders.sort()
-        for name in sorted(names):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(name for name in names if not name.startswith(".")):
             path = Path(folder, name)
             where = path.relative_to(corpus_dir)
             digest.update(f"{where} {path.stat().st_size}\n".encode())

@@ -143,7 +143,10 @@ class Commands:
 
     def _search(self, run: str, config: str, scp: str) -> Tuple[str, List[str]]:
         options = self.options
-        module, args = f"{host_of(config)}.asr_inference", []
+        host, args = host_of(config), []
+        if run == self.layout.teacher.name and options.brings_teacher:
+            host = OURS  # it may be of another release
+        module = f"{host}.asr_inference"
         if options.use_streaming and run != self.layout.teacher.name:
             module = f"{STOCK}.asr_inference_streaming"
             args = ["--sim_chunk_length", str(options.sim_chunk_length)]

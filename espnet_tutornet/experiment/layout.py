@@ -95,7 +95,8 @@ class Layout:
         self.options = options
         self.methods = [_parse(name) for name in options.methods.split()]
         corpus = SETS[options.corpus]
-        suffix = f"_{corpus.size}" if corpus.size and not options.corpus_dir else ""
+        own = options.corpus_dir or (options.corpus == "mini" and options.train_set)
+        suffix = f"_{corpus.size}" if corpus.size and not own else ""
         self.students: List[str] = (
             options.student_asr_config or f"conf/train_student{suffix}.yaml"
         ).split()

@@ -176,7 +176,8 @@ def find_files(directory: Path) -> Tuple[Path, Path]:
         names = [path.name for path in models[:5]]
         raise ValueError(
             f"{directory} is neither a packed model (no {META}) nor config.yaml with "
-            f"one .pth (found {names}). Give --teacher_config and --teacher_model."
+            f"one .pth (found {names}). Give the two by "
+            "--teacher_asr_train_config and --teacher_asr_model_file."
         )
     return config, models[0]
 

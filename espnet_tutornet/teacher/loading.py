@@ -27,7 +27,7 @@ def load_config(config_file: Union[str, Path]) -> argparse.Namespace:
     if not config_file.is_file():
         raise FileNotFoundError(
             f"no teacher configuration at {config_file}. Give the config.yaml that "
-            "ESPnet wrote beside the trained model (--teacher_config)."
+            "ESPnet wrote beside the trained model."
         )
     try:
         conf = yaml.safe_load(config_file.read_text(encoding="utf-8"))
@@ -52,7 +52,7 @@ def load_parameters(model_file: Union[str, Path]) -> Dict[str, torch.Tensor]:
     if not model_file.is_file():
         raise FileNotFoundError(
             f"no teacher parameters at {model_file}. Give the .pth that belongs to the "
-            "teacher's config.yaml (--teacher_model)."
+            "teacher's config.yaml."
         )
     try:
         parameters = torch.load(model_file, map_location="cpu", weights_only=True)
@@ -146,6 +146,30 @@ def build_filled(
     if problem is not None and _load(model, names_of_202511(state_dict)) is not None:
         raise ParametersMismatch(problem)
     return model
+
+
+def translate_names(
+    config_file: Union[str, Path], model_file: Union[str, Path]
+) -> Optional[Dict[str, torch.Tensor]]:
+    """Name parameters of ESPnet 202611 so that this release loads them all.
+
+    Args:
+        config_file: ESPnet's config.yaml.
+        model_file: the .pth that belongs to it.
+
+    Returns:
+        The renamed parameters; None where they load as they are, or never.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file does not hold what it should.
+    """
+    state_dict = load_parameters(model_file)
+    renamed = names_of_202511(state_dict)
+    if list(renamed) == list(state_dict):
+        return None
+    model = build_filled(load_config(config_file), state_dict)
+    return renamed if _load(model, state_dict) is not None else None
 
 
 def names_of_202511(state_dict: Dict[str, torch.Tensor]) -> Dict[str, torch.Tensor]:

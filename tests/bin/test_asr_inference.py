@@ -1,6 +1,7 @@
 """The commands that know our encoders; the stock one, which says that it does not."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,24 @@ def _as_file(config, conf):
 def _data(wav_data, out):
     scp = f"{wav_data}/wav.scp,speech,sound"
     return ["--data_path_and_name_and_type", scp, "--output_dir", str(out)]
+
+
+def test_parameters_of_either_release_are_decoded(save_asr, wav_data, tmp_path):
+    """ESPnet 202511 passed over ``embed.out`` of 202611, and the layer was random."""
+    config, model = save_asr(tmp_path, 5)  # ESPnet's own seed is 0
+    _as_file(config, {**yaml.safe_load(config.read_text()), "token_type": "char"})
+    found = {}
+    parameters = torch.load(model, weights_only=True)
+    for name, layer in (("202511", "embed.out.0."), ("202611", "embed.out.")):
+        path = tmp_path / f"{name}.pth"
+        named = {
+            re.sub(r"embed\.out\.(0\.)?", layer, k): v for k, v in parameters.items()
+        }
+        torch.save(named, path)
+        out = tmp_path / name
+        asr_inference.main([*_named(config, path), *_data(wav_data, out), *GREEDY])
+        found[name] = (out / "1best_recog/score").read_text()
+    assert found["202511"] == found["202611"]
 
 
 def test_it_decodes_what_stock_espnet_lacks(save_asr, wav_data, tmp_path):

@@ -335,7 +335,7 @@ def test_a_teacher_that_is_brought_gives_its_tokens(finished, call, tmp_path):
     assert "dev_clean: WER " in output and "real-time factor " in output
     assert "names no student" not in output
     defaults = dict(student_asr_config="", methods="none", **options)
-    output = call(here.command(stage=7, stop_stage=7, **defaults))
+    output = call(here.command(stage=7, stop_stage=7, token_type="teacher", **defaults))
     assert "| train_student   | ConformerEncoder | 4" in output
     assert "conf/train_student.yaml is taken, of the size above; the teacher" in output
 

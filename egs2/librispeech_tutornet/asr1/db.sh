@@ -1,3 +1,3 @@
 # shellcheck shell=bash
 # Sourced by tutornet.sh: where corpora are made or downloaded, unless they are there.
-export DOWNLOADS=downloads
+export DOWNLOADS="${DOWNLOADS:-downloads}"
