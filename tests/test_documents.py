@@ -1,5 +1,6 @@
 """The documents are short, and what they link to is there."""
 
+import csv
 import re
 import shlex
 from pathlib import Path
@@ -155,3 +156,27 @@ def test_the_examples_of_contributing_run_as_one_program(monkeypatch):
     blocks = blocks_of(REPO / "docs/contributing.md", "python")
     assert len(blocks) == 3
     exec("\n".join(blocks), {"__name__": "contributing"})
+
+
+def test_the_first_table_is_that_of_its_records():
+    """In both READMEs, and in the heads of the two configurations."""
+    with (RECIPE.parent / "results/mini.csv").open(newline="") as f:
+        rows = {row["method"]: row for row in csv.DictReader(f)}
+    pages = [path.read_text() for path in (REPO / "README.md", RECIPE)]
+    for row in rows.values():
+        for name in ("test_clean", "test_other"):
+            cell = " / ".join(
+                f"{float(row[f'{u}_{name}']):.1f}" for u in ("wer", "cer")
+            )
+            assert all(f"| {cell} |" in page for page in pages), (row["run"], name)
+    heads = {
+        "train_student_rnn": ("none", "skd", "rkd_task", "rkd_skd"),
+        "train_teacher_e_branchformer": ("teacher",),
+    }
+    for config, methods in heads.items():
+        text = (RECIPE.parent / f"conf/tuning/{config}.yaml").read_text()
+        head = " ".join(text.split("frontend:")[0].replace("#", " ").split())
+        for method in methods:
+            names = ("wer_test_clean", "wer_test_other")
+            wers = " / ".join(f"{float(rows[method][name]):.1f}" for name in names)
+            assert wers in head, (config, method)
