@@ -118,7 +118,7 @@ def test_a_directory_with_one_model(teacher_files, tmp_path):
     config, model = bring_teacher(str(directory), tmp_path / "teacher")
     load_model(config, model)
     (directory / "2epoch.pth").write_bytes(b"another")
-    with pytest.raises(ValueError, match="one .pth.*2epoch.pth.*--teacher_asr_model_file"):
+    with pytest.raises(ValueError, match="one .pth.*2epoch.pth.*_asr_model_file"):
         find_files(directory)
 
 
@@ -236,7 +236,7 @@ def test_what_is_no_archive_or_holds_no_model_is_refused(tmp_path):
     with pytest.raises(ValueError, match="a.zip is not a packed ESPnet model"):
         unpack(tmp_path / "a.zip", tmp_path / "out")
     zip_with(tmp_path / "b.zip", "readme")
-    with pytest.raises(ValueError, match="neither a packed model.*--teacher_asr_model_file"):
+    with pytest.raises(ValueError, match="neither a packed model.*_asr_model_file"):
         bring_teacher(str(tmp_path / "b.zip"), tmp_path / "out")
 
 
