@@ -87,3 +87,15 @@ def test_a_corpus_made_of_links_hashes_as_what_they_lead_to(tmp_path):
     assert before == hash_corpus(tmp_path / "corpus")
     (chapter / "1-2.trans.txt").write_text("1-2-0 TWO\n")
     assert hash_corpus(tmp_path / "linked") != before
+
+
+def test_hidden_files_are_no_part_of_a_corpus(tmp_path):
+    """What marks a corpus as made leaves its records valid."""
+    (tmp_path / "a.flac").write_text("audio")
+    before = hash_corpus(tmp_path)
+    (tmp_path / ".done").touch()
+    (tmp_path / ".work").mkdir()
+    (tmp_path / ".work/b.flac").write_text("audio")
+    assert hash_corpus(tmp_path) == before
+    (tmp_path / "b.flac").write_text("audio")
+    assert hash_corpus(tmp_path) != before
