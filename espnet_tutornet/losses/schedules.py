@@ -39,7 +39,7 @@ class WeightSchedule:
             still computed and logged.
         steps: training batches until ``final``. Batches are counted, not optimizer
             steps: ``accum_grad`` does not divide them. ``auto`` is the whole training,
-            a number that ``bin/make_config.py`` puts in.
+            a number that the recipe puts in.
         at: share of ``steps`` at which ``step`` jumps, in [0, 1]; for ``step`` alone
             (default 0.5).
 
@@ -72,8 +72,8 @@ class WeightSchedule:
         if steps == "auto":
             raise ValueError(
                 "schedule: steps is auto, expected a number of training batches. "
-                "bin/make_config.py puts it in: train with the configuration that it "
-                "writes, or give the number."
+                "The recipe puts it in: train with the train.yaml that it writes, or "
+                "give the number."
             )
         if not (type(steps) is int and steps > 0):
             raise ValueError(

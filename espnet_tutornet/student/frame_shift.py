@@ -46,7 +46,7 @@ def largest_frame_shift(configs: Iterable[Path], fs: int) -> FrameShift:
     """Return the frame shift of the configuration whose frames are the fewest.
 
     Args:
-        configs: training configurations, as ``make_config`` takes them.
+        configs: training configurations, with gaps or without.
         fs: sampling rate in Hz.
 
     Raises:

@@ -217,7 +217,7 @@ def test_a_weight_of_zero_at_the_end_leaves_a_gradient_of_zero():
             r"skd: schedule: unknown keys \['speed'\].*'at', 'final', 'kind'",
         ),
         ({"weight": 1}, r"skd: schedule: unknown keys \['weight'\]"),
-        ({}, "steps is auto.*bin/make_config.py puts it in"),
+        ({}, "steps is auto.*The recipe puts it in"),
     ],
 )
 def test_bad_schedules_are_refused(schedule, message):
