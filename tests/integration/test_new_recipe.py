@@ -13,6 +13,11 @@ pytestmark = pytest.mark.integration
 REPO = Path(__file__).resolve().parents[2]
 
 
+def _environment():
+    """Return the environment without what leads to the checkout."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """Return a Python with the wheel, which borrows the dependencies of this one."""
@@ -25,7 +30,8 @@ def installed(tmp_path_factory):
         shutil.copy(REPO / name, source)
     pip = ["-m", "pip", "--quiet", "--disable-pip-version-check"]
     words = ["wheel", "--no-deps", "--wheel-dir", root, source]
-    subprocess.run([sys.executable, *pip, *map(str, words)], check=True)
+    env = _environment()
+    subprocess.run([sys.executable, *pip, *map(str, words)], check=True, env=env)
     (wheel,) = root.glob("espnet_tutornet-*.whl")
     subprocess.run([sys.executable, "-m", "venv", root / "venv"], check=True)
     python = root / "venv/bin/python"
@@ -33,12 +39,13 @@ def installed(tmp_path_factory):
     ask = [python, "-c", code], [sys.executable, "-c", code]
     ours, theirs = (subprocess.check_output(a, text=True).strip() for a in ask)
     Path(ours, "borrowed.pth").write_text(f"{theirs}\n")
-    subprocess.run([python, *pip, "install", "--no-deps", str(wheel)], check=True)
+    words = ["install", "--no-deps", str(wheel)]
+    subprocess.run([python, *pip, *words], check=True, env=env)
     return python
 
 
 def test_a_wheel_brings_a_recipe_that_prepares_data(installed, corpus, tmp_path):
-    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    env = _environment()
 
     def run(*words, status=0, cwd=tmp_path):
         done = subprocess.run(
