@@ -74,7 +74,7 @@ def name_method(name: str) -> str:
     """Name a method in a table.
 
     Example:
-        >>> [name_method(name) for name in ("rkd_skd", "kl", "rkdmask_both")]
+        >>> [name_method(name) for name in ("rkd_skd", "kl", "rkdmask_skdwithrkd")]
         ['RKD, then SKD', 'SKD (kl) only', 'RKD (mask), then SKD with RKD']
     """
     if name in TITLES:
