@@ -24,3 +24,11 @@ def test_some_modules_have_examples():
 def test_examples_run_as_printed(name):
     result = doctest.testmod(importlib.import_module(name))
     assert result.failed == 0, name
+
+
+def test_examples_leave_no_file(tmp_path, monkeypatch):
+    """One made a corpus wherever the tests ran."""
+    monkeypatch.chdir(tmp_path)
+    for name in MODULES:
+        doctest.testmod(importlib.import_module(name))
+    assert not list(tmp_path.iterdir())

@@ -53,7 +53,7 @@ def make_mini_corpus(
         RuntimeError: hibari-tts is missing, or ``out_dir`` holds another corpus.
 
     Example:
-        >>> make_mini_corpus("downloads/mini", hours_scale=0.1)
+        >>> make_mini_corpus("downloads/mini", 0.1)  # doctest: +SKIP
         ['train-clean', 'dev-clean', 'test-clean', 'test-other']
     """
     if not hours_scale > 0:
