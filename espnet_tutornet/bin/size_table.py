@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import List
 
 import torch
-import yaml
 from tabulate import tabulate
 from tqdm import tqdm
 
 from espnet_tutornet.experiment.card import format_count
+from espnet_tutornet.experiment.training import read_yaml
 from espnet_tutornet.layers.probe import probe_model
 from espnet_tutornet.student.cost import macs_per_second, quantize_linear, saved_bytes
 from espnet_tutornet.student.untrained import SPECIAL, build_untrained
@@ -35,10 +35,7 @@ def names_encoder(path: Path) -> bool:
     Raises:
         ValueError: the file is no yaml mapping.
     """
-    conf = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(conf, dict):
-        raise ValueError(f"{path}: expected a yaml mapping, got {type(conf).__name__}.")
-    return "encoder" in conf
+    return "encoder" in read_yaml(path)
 
 
 def size_row(path: Path, vocab_size: int, fs: int) -> List[str]:

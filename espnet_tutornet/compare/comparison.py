@@ -36,6 +36,7 @@ from espnet_tutornet.compare.trials import (
     plan_trials,
 )
 from espnet_tutornet.data.fingerprint import check_fingerprint, fingerprint_data
+from espnet_tutornet.experiment.layout import name_decoding
 from espnet_tutornet.experiment.options import Options
 from espnet_tutornet.utils.files import atomic_write
 
@@ -100,14 +101,14 @@ class Comparison:
             marked = is_marked(self.out, trial, stamp)
             inputs = trial.method, stamp, trial.seed, trial.directory
             recorded = self.records.find(*inputs, role)
-            inference = Path(self.options_of(trial.setting).inference_config).stem
+            inference_config = self.options_of(trial.setting).inference_config
             self.outcomes[trial] = Outcome(
                 trial=trial,
                 role=role,
                 status="done" if marked or recorded else "waiting",
                 config=stamp,
                 directory=trial.directory,
-                inference=inference.removeprefix("decode_"),
+                inference=name_decoding(inference_config),
                 recorded=None if marked else recorded,
             )
         missing = [t for t in trials if self.outcomes[t].status == "waiting"]

@@ -22,6 +22,7 @@ from typing import Dict, List, Mapping, Tuple, Union
 
 import yaml
 
+from espnet_tutornet.experiment.fields import to_word
 from espnet_tutornet.experiment.options import RENAMED, Options
 
 GRID_KEYS = ("options", "studies")
@@ -68,18 +69,16 @@ class Setting:
     search_seeds: Tuple[int, ...]
 
 
-def to_word(value) -> str:
+def to_words(value) -> str:
     """Write a value of the yaml as an option of run.sh.
 
     Example:
-        >>> [to_word(value) for value in (["a", "b"], True, None, 0.5)]
+        >>> [to_words(value) for value in (["a", "b"], True, None, 0.5)]
         ['a b', 'true', '', '0.5']
     """
     if isinstance(value, (list, tuple)):
-        return " ".join(map(to_word, value))
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "" if value is None else str(value)
+        return " ".join(map(to_words, value))
+    return "" if value is None else to_word(value)
 
 
 def read_grid(path: Union[str, Path], given: Mapping[str, str]) -> List[Setting]:
@@ -115,7 +114,7 @@ def read_grid(path: Union[str, Path], given: Mapping[str, str]) -> List[Setting]
         _read_options(f"{where}: axes", axes, known)
         points = [_list(f"{where}: axes", axes, key) for key in axes]
         for point in itertools.product(*points):
-            values = dict(zip(axes, map(to_word, point)))
+            values = dict(zip(axes, map(to_words, point)))
             options = {**common, **own, **given, **values}
             settings.append(_make_setting(where, study, values, options))
     names = [setting.name for setting in settings]
@@ -210,4 +209,4 @@ def _read_options(where: str, options, known: List[str]) -> Values:
             raise ValueError(
                 f"{where}: run.sh has no option {name!r}, it has {', '.join(known)}."
             )
-    return {name: to_word(value) for name, value in options.items()}
+    return {name: to_words(value) for name, value in options.items()}

@@ -13,6 +13,7 @@ from espnet_tutornet.data.fingerprint import hash_corpus
 from espnet_tutornet.experiment.layout import name_config
 from espnet_tutornet.experiment.methods import Method
 from espnet_tutornet.experiment.options import RENAMED, Options
+from espnet_tutornet.experiment.plan import name_run
 
 BROUGHT = ("teacher", "teacher_asr_train_config", "teacher_asr_model_file")
 DATA_OPTIONS = (
@@ -68,14 +69,14 @@ class Trial:
     @property
     def directory(self) -> str:
         """Directory of the run, below that of the comparison."""
-        run = f"{self.config_name}_{self.method}_seed{self.seed}"
+        run = name_run(self.config_name, self.method, self.seed)
         return f"exp/{self.setting.name}/{run}"
 
     @property
     def first_directory(self) -> str:
         """Directory of its stage 1, empty where it has none."""
         form = Method.parse(self.method).form
-        run = f"{self.config_name}_{form}_seed{self.seed}"
+        run = name_run(self.config_name, form, self.seed)
         return f"exp/{self.setting.name}/{run}" if form else ""
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Optional, Sequence, Union
 
+from espnet_tutornet.data import sets
 from espnet_tutornet.data.digits import GITHUB, make_digits
 from espnet_tutornet.data.mini.corpus import make_mini_corpus
 from espnet_tutornet.utils.archives import (
@@ -15,7 +16,7 @@ from espnet_tutornet.utils.archives import (
 )
 from espnet_tutornet.utils.download import download_corpus
 
-NAMES = ("mini", "digits", *CORPORA)
+NAMES = tuple(sets.CORPORA)
 
 
 def bring_corpus(

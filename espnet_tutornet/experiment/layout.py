@@ -6,45 +6,12 @@ Nothing is read from the disk here, and the standard library is enough.
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Dict, List, Tuple, Union
 
+from espnet_tutornet.data.sets import CORPORA
 from espnet_tutornet.experiment.fields import UsageError
 from espnet_tutornet.experiment.methods import Method
 from espnet_tutornet.experiment.options import Options
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """The sets of a corpus, and the configurations that are sized for it.
-
-    Attributes:
-        train_sets: joined for training.
-        valid_set: the dev set.
-        test_sets: what is decoded.
-        size: of ``conf/train_student_<size>.yaml``; empty: ``conf/train_student.yaml``.
-    """
-
-    train_sets: str = "train_clean"
-    valid_set: str = "dev_clean"
-    test_sets: str = "test_clean test_other"
-    size: str = ""
-
-
-LIBRISPEECH_TESTS = "dev_clean dev_other test_clean test_other"
-SETS = {  # of the corpora that the options name
-    "mini": Corpus(size="mini"),
-    "digits": Corpus(),
-    "mini_librispeech": Corpus("train_clean_5", "dev_clean_2", "dev_clean_2"),
-    "librispeech_100": Corpus(
-        "train_clean_100", "dev_clean", LIBRISPEECH_TESTS, "librispeech"
-    ),
-    "librispeech_960": Corpus(
-        "train_clean_100 train_clean_360 train_other_500",
-        "dev_clean",
-        LIBRISPEECH_TESTS,
-        "librispeech",
-    ),
-}
 
 
 def name_config(config: str) -> str:
@@ -55,6 +22,16 @@ def name_config(config: str) -> str:
         'student_rnn'
     """
     return Path(config).stem.removeprefix("train_")
+
+
+def name_decoding(inference_config: Union[str, Path]) -> str:
+    """Return the name of a decoding in those of its directories.
+
+    Example:
+        >>> name_decoding("conf/decode_ctc_bs1.yaml")
+        'ctc_bs1'
+    """
+    return Path(inference_config).stem.removeprefix("decode_")
 
 
 @dataclass(frozen=True)
@@ -93,8 +70,8 @@ class Layout:
 
     def __init__(self, options: Options):
         self.options = options
-        self.methods = [_parse(name) for name in options.methods.split()]
-        corpus = SETS[options.corpus]
+        self.methods = [Method.parse(name) for name in options.methods.split()]
+        corpus = CORPORA[options.corpus]
         own = options.corpus_dir or (options.corpus == "mini" and options.train_set)
         suffix = f"_{corpus.size}" if corpus.size and not own else ""
         self.students: List[str] = (
@@ -261,14 +238,10 @@ class Layout:
             return f"{self.options.teacher_dir}/stats"
         return f"{self.options.expdir}/stats_{name_config(config)}"
 
-    @property
-    def inference(self) -> str:
-        """Name of the decoding, such as ``ctc_bs1``."""
-        return Path(self.options.inference_config).stem.removeprefix("decode_")
-
     def decoded(self, run: str, name: str, kind: str = "") -> str:
         """Return where a set is decoded by a run."""
-        return f"{self.dir_of(run)}/{kind or f'decode_{self.inference}'}/{name}"
+        decoding = name_decoding(self.options.inference_config)
+        return f"{self.dir_of(run)}/{kind or f'decode_{decoding}'}/{name}"
 
     def missing_before(self, stage: int) -> Tuple[int, str]:
         """Return the stage that has to run before ``stage``, and the file it makes.
@@ -288,10 +261,3 @@ class Layout:
             if stage > maker and file and not Path(file).exists():
                 return maker, file
         return 0, ""
-
-
-def _parse(name: str) -> Method:
-    try:
-        return Method.parse(name)
-    except ValueError as error:
-        raise UsageError(str(error)) from error

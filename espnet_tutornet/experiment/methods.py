@@ -8,6 +8,8 @@ name means is said here and nowhere else.
 from dataclasses import dataclass
 from typing import Tuple
 
+from espnet_tutornet.experiment.fields import UsageError
+
 TITLES = {
     "teacher": "Teacher",
     "none": "No distillation",
@@ -45,7 +47,7 @@ class Method:
         """Take a name apart.
 
         Raises:
-            ValueError: it is a form of stage 1 alone.
+            UsageError: it is a form of stage 1 alone.
         """
         if name == NONE:
             return cls(name)
@@ -53,7 +55,7 @@ class Method:
         if not form.startswith(STAGE_1):
             return cls(name, criterion=name)
         if not rest:
-            raise ValueError(
+            raise UsageError(
                 f"--methods: {name} is stage 1 alone, expected {name}_{TASK} or "
                 f"{name}_CRITERION."
             )

@@ -221,21 +221,25 @@ class ModelStages:
         And beside them the hash of the model that they are of.
         """
         for name in names:
-            for each in sets:
-                folder = Path(self.layout.decoded(name, each, kind))
-                done, text = folder / ".decode.done", folder / "text"
-                if not done.is_file():
-                    continue
-                if text.is_file() and text.stat().st_mtime > done.stat().st_mtime:
-                    continue
+            folders = [Path(self.layout.decoded(name, each, kind)) for each in sets]
+            folders = [folder for folder in folders if _is_decoded_anew(folder)]
+            model = self._hash(name) if folders else ""
+            for folder in folders:
                 source = folder / "logdir/1best_recog/text"
                 lines = source.read_text(encoding="utf-8").splitlines(keepends=True)
                 with atomic_write(folder / "model") as f:
-                    print(self._hash(name), file=f)
-                with atomic_write(text) as f:
+                    print(model, file=f)
+                with atomic_write(folder / "text") as f:
                     f.writelines(sorted(lines))
 
     def _score(self, folders: Sequence[str]) -> None:
         options = self.options
         words = ["--dumpdir", options.datadir, "--backend", options.score_backend]
         self.call("score", *words, "--decode_dirs", *folders)
+
+
+def _is_decoded_anew(folder: Path) -> bool:
+    done, text = folder / ".decode.done", folder / "text"
+    if not done.is_file():
+        return False
+    return not text.is_file() or text.stat().st_mtime <= done.stat().st_mtime

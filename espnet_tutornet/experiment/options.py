@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping
 
+from espnet_tutornet.data.sets import CORPORA
 from espnet_tutornet.experiment.fields import (
     UsageError,
     check,
@@ -27,7 +28,6 @@ RENAMED = {  # what options were called before
     "train_args": "asr_args",
 }
 LAST_STAGE = 14
-CORPORA = ("mini", "digits", "mini_librispeech", "librispeech_100", "librispeech_960")
 TOKEN_TYPES = ("char", "bpe", "unigram", "teacher")
 SCORERS = ("sclite", "internal")
 
@@ -59,7 +59,7 @@ class Options:
     dumpdir: str = option("dump", "The same after filtering.", path=True)
     expdir: str = option("exp", "Models, decodings, scores.", path=True)
     # Data
-    corpus: str = option("mini", "What stage 1 makes or downloads.", CORPORA)
+    corpus: str = option("mini", "What stage 1 makes or downloads.", tuple(CORPORA))
     corpus_dir: str = option("", "A corpus in LibriSpeech layout.", path=True)
     train_set: str = option("", "Split names with _ for -; empty: the corpus'.")
     valid_set: str = option("", "The dev set.")

@@ -13,6 +13,11 @@ from espnet_tutornet.experiment.methods import Method
 from espnet_tutornet.experiment.options import LAST_STAGE, Options
 
 
+def name_run(student: str, what: str, seed: int) -> str:
+    """Return the name of a training's directory; ``what`` is a method or a form."""
+    return f"{student}_{what}_seed{seed}"
+
+
 @dataclass(frozen=True)
 class Run:
     """One training of a student: its stage 1, or what makes it a row of the table.
@@ -33,7 +38,7 @@ class Run:
     def name(self) -> str:
         """Name of its directory."""
         what = self.method.form if self.first else self.method.name
-        return f"{name_config(self.student)}_{what}_seed{self.seed}"
+        return name_run(name_config(self.student), what, self.seed)
 
     @property
     def stage_1(self) -> Optional["Run"]:

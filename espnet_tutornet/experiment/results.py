@@ -58,8 +58,8 @@ def read_runs(expdir: Union[str, Path]) -> Tuple[List[Run], List[str]]:
     for path in paths:
         found = read_run(path)
         runs += found
-        stale = len(list(path.parent.glob("decode_*/*/score.json")))
-        stale -= len(find_scores(path))
+        scores = path.parent.glob("decode_*/*/score.json")
+        stale = len(list(scores)) - sum(len(run.scores) for run in found)
         if stale:
             notes.append(
                 f"{path.parent.name}: {stale} scores are of a model that it had "

@@ -143,7 +143,7 @@ class Stages:
                     steps[number]()
                 elif number == training[-1]:
                     plan = self.plan
-                    runs = plan.first_runs() if 9 in training else []
-                    runs += plan.two_stage_runs() if 10 in training else []
-                    runs += plan.other_runs() if 11 in training else []
+                    kinds = (plan.first_runs, plan.two_stage_runs, plan.other_runs)
+                    of = dict(zip(TRAINING_STAGES, kinds))
+                    runs = [run for stage in training for run in of[stage]()]
                     self.models.train(runs, "students")

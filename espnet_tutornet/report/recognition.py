@@ -18,6 +18,7 @@ import yaml
 
 from espnet_tutornet.data.data_dir import read_two_columns
 from espnet_tutornet.data.tokens import load_encoder
+from espnet_tutornet.layers.threads import one_thread
 from espnet_tutornet.losses.frame_weights import FrameWeights
 from espnet_tutornet.teacher.loading import load_config
 from espnet_tutornet.teacher.online import OnlineTeacher
@@ -53,7 +54,7 @@ class Recogniser:
 
     def __init__(self, config: Path, model: Path, layer: str = "last"):
         layers = tuple(dict.fromkeys(("last", layer)))
-        with _quiet(), _one_thread():
+        with _quiet(), one_thread():
             # an utterance alone has no padding to mask
             self.model = OnlineTeacher.from_files(
                 config, model, layers=layers, masked=False
@@ -79,7 +80,7 @@ class Recogniser:
             )
         speech = torch.from_numpy(wave)[None]
         lengths = torch.tensor([len(wave)])
-        with _quiet(), _one_thread():
+        with _quiet(), one_thread():
             heard = self.model({"speech": speech, "speech_lengths": lengths})
         log_probs = heard.log_probs[0].float().numpy()
         return Outputs(
@@ -102,21 +103,6 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         yield
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute in one thread.
-
-    One utterance is too little work for several: where other processes want the cores,
-    too, they wait for each other, and a report took six times as long.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def weigh_frames(outputs: Outputs, term: Mapping, blank_id: int) -> np.ndarray:

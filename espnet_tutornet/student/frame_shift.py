@@ -1,14 +1,14 @@
 """How many frames an encoder makes of an utterance, by asking the encoder itself."""
 
 import math
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable, Iterator
+from typing import Iterable
 
 import torch
 from torch import nn
 
+from espnet_tutornet.layers.threads import one_thread
 from espnet_tutornet.student.untrained import build_untrained, quietly
 
 # Feature frames of a step. Divisible by every usual subsampling (1 to 6, 8, 12, 16), so
@@ -97,17 +97,3 @@ def count_frames(model: nn.Module, num_samples: int) -> int:
     with quietly():
         _, lens = model.encode(silence, torch.tensor([num_samples]))
     return int(lens)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch compute in one thread: forks of a process that has more may hang.
-
-    The jobs of a recipe are such forks, and OpenMP's threads do not survive one.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

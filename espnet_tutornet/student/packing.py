@@ -10,6 +10,7 @@ from typing import Mapping, Optional
 import yaml
 
 from espnet_tutornet.experiment.card import CARD, format_card
+from espnet_tutornet.experiment.layout import name_decoding
 from espnet_tutornet.experiment.results import Run, read_runs
 from espnet_tutornet.utils.files import atomic_write
 
@@ -28,7 +29,7 @@ def write_card(
         FileNotFoundError: student or teacher have no scores of this decoding.
         ValueError: a file does not hold what it should.
     """
-    inference = inference_config.stem.removeprefix("decode_")
+    inference = name_decoding(inference_config)
     decoding = yaml.safe_load(inference_config.read_text(encoding="utf-8"))
     if sim_chunk_length is not None:
         decoding["sim_chunk_length"] = sim_chunk_length

@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
-import yaml
 from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.tasks.asr import ASRTask
 
 import espnet_tutornet.encoder.register  # noqa: F401
-from espnet_tutornet.experiment.training import fill_frontend
-from espnet_tutornet.teacher.loading import sampling_rate
+from espnet_tutornet.experiment.training import fill_frontend, read_yaml
+from espnet_tutornet.teacher.loading import complete_arguments, sampling_rate
 
 SPECIAL = ("<blank>", "<unk>", "<sos/eos>")
 
@@ -36,18 +35,13 @@ def build_untrained(
         ValueError: it is no yaml mapping, for another sampling rate, or cannot be
             built.
     """
-    conf = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(conf, dict):
-        raise ValueError(f"{path}: expected a yaml mapping, got {type(conf).__name__}.")
-    # not get_default_config(): that reads the command line of this process
-    defaults = ASRTask.get_parser().parse_args(["--output_dir", "nowhere"])
     words = [f"token{index}" for index in range(vocab_size - len(SPECIAL))]
     filled = dict(
         normalize="utterance_mvn",
         normalize_conf={},
         token_list=[*SPECIAL[:2], *words, SPECIAL[2]],
     )
-    args = argparse.Namespace(**{**vars(defaults), **conf, **filled})
+    args = argparse.Namespace(**complete_arguments({**read_yaml(path), **filled}))
     try:
         args.frontend_conf = fill_frontend(args.frontend_conf or {}, fs)
         if sampling_rate(args) not in (None, fs):

@@ -4,7 +4,7 @@ import argparse
 import pickle
 import re
 from pathlib import Path
-from typing import Dict, Optional, Tuple, Union
+from typing import Any, Dict, Mapping, Optional, Tuple, Union
 
 import torch
 import yaml
@@ -117,6 +117,16 @@ class ParametersMismatch(ValueError):
     """Parameters have other names or shapes than the model they are for."""
 
 
+def complete_arguments(conf: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return a configuration of ESPnet's with all arguments that it does not give.
+
+    They are as this release has them.
+    """
+    # not get_default_config(): that reads the command line of this process
+    defaults = ASRTask.get_parser().parse_args(["--output_dir", "nowhere"])
+    return {**vars(defaults), **conf}
+
+
 def build_filled(
     args: argparse.Namespace, state_dict: Dict[str, torch.Tensor]
 ) -> ESPnetASRModel:
@@ -129,9 +139,7 @@ def build_filled(
         ParametersMismatch: a key is missing, unexpected or of another shape.
         ValueError: the configuration asks for what this release does not have.
     """
-    # not get_default_config(): that reads the command line of this process
-    defaults = ASRTask.get_parser().parse_args(["--output_dir", "nowhere"])
-    known = {**vars(defaults), **vars(args)}
+    known = complete_arguments(vars(args))
     known["init"] = None  # all parameters come from the file
     try:
         model = ASRTask.build_model(argparse.Namespace(**known))

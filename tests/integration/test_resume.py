@@ -1,14 +1,11 @@
 """A training that was killed goes on where it was; two runs do not mix."""
 
-import fcntl
-import os
 import shutil
-import signal
 import subprocess
 import time
 
 import pytest
-import torch
+from killing import assert_equal_parameters, kill
 
 pytestmark = pytest.mark.integration
 
@@ -28,22 +25,6 @@ def _wait_for(found, process=None, seconds=120):
         assert not ended, "the run ended before it could be killed"
         assert time.monotonic() < end, "the run did not get there"
         time.sleep(0.005)
-
-
-def _kill(process, exp):
-    """Kill a run and all that it started; the last of them lets go of the lock."""
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    with (exp / ".lock").open() as lock:
-        _wait_for(lambda: _locks(lock))
-
-
-def _locks(file):
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +47,7 @@ def broken(finished, call, environment, conf, tmp_path_factory):
                 lambda: text.is_file() and "2/3epoch started" in text.read_text(),
                 process,
             )
-            _kill(process, here.exp)
+            kill(process, here.exp)
             assert (folder / "checkpoint.pth").is_file()
             assert not (folder / ".train.done").exists()
             assert not (folder / "3epoch.pth").exists()
@@ -83,12 +64,7 @@ def broken(finished, call, environment, conf, tmp_path_factory):
     ],
 )
 def test_killed_and_resumed_equals_unbroken(broken, finished, path):
-    ours, theirs = (
-        torch.load(setup.exp / path, weights_only=True) for setup in (broken, finished)
-    )
-    assert list(ours) == list(theirs)
-    for name in ours:
-        assert torch.equal(ours[name], theirs[name]), name
+    assert_equal_parameters(broken.exp / path, finished.exp / path)
 
 
 def test_each_training_was_resumed_once(broken):
@@ -110,7 +86,7 @@ def test_a_second_run_in_the_same_expdir_is_refused(
             _wait_for(lambda: "Stage 5: " in text.read_text(), process)
             output = call(command, status=1, shell=True)
         finally:
-            _kill(process, here.exp)
+            kill(process, here.exp)
     assert output.count("\n") == 1
     assert f"another run works in {tmp_path}/exp" in output
     assert "Stage 5: " not in output

@@ -1,14 +1,11 @@
 """A run that is killed at random moments ends equal, to the bit, without debris."""
 
-import fcntl
-import os
 import random
-import signal
 import subprocess
 import time
 
 import pytest
-import torch
+from killing import assert_equal_parameters, kill, wait_until_free
 
 pytestmark = pytest.mark.integration
 
@@ -17,19 +14,6 @@ KILLED = (3, 4, 5, 6, 6, 8, 9, 9, 10, 11)  # stages, each at a random moment
 LONGEST = 15.0  # seconds from the beginning of a stage to a kill
 STUDENT = "student_rnn"
 RUNS = ("rkd", "rkd_skd", "skd")
-
-
-def _wait_for_the_lock(exp):
-    """Wait until the last process has let go of the lock."""
-    with (exp / ".lock").open("a") as lock:
-        end = time.monotonic() + 60
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except BlockingIOError:
-                assert time.monotonic() < end, "a process outlived the run"
-                time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +38,8 @@ def killed(finished, call, environment, conf, tmp_path_factory):
         try:
             process.wait(rng.uniform(0, LONGEST))
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        _wait_for_the_lock(here.exp)
+            kill(process, here.exp)
+        wait_until_free(here.exp)
         assert "error:" not in log.read_text(), log.read_text()
     call(command, shell=True)
     return here
@@ -70,12 +53,7 @@ def killed(finished, call, environment, conf, tmp_path_factory):
     ],
 )
 def test_a_killed_run_ends_equal_to_the_bit(killed, finished, path):
-    ours, theirs = (
-        torch.load(setup.exp / path, weights_only=True) for setup in (killed, finished)
-    )
-    assert list(ours) == list(theirs)
-    for name in ours:
-        assert torch.equal(ours[name], theirs[name]), name
+    assert_equal_parameters(killed.exp / path, finished.exp / path)
 
 
 def test_the_cache_of_a_killed_run_is_that_of_an_unbroken_one(killed, finished):
