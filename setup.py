@@ -62,8 +62,8 @@ setup(
         "espnet>=202511",
         # ESPnet imports these without declaring them: torchaudio (202511), and
         # editdistance (202611, only in its extra "asr").
-        # torchaudio 2.11.1 asks for torch 2.11 and does not load beside 2.12, the newest
-        # that ESPnet 202511 allows (through its setuptools).
+        # torchaudio 2.11.1 asks for torch 2.11 and does not load beside 2.12, the
+        # newest that ESPnet 202511 allows (through its setuptools).
         'torchaudio<2.11.1; python_version < "3.12"',
         'torchaudio!=2.11.1; python_version >= "3.12"',
         "editdistance",
