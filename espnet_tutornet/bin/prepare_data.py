@@ -4,13 +4,13 @@ import argparse
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
-from espnet_tutornet.data.corpora import NAMES, bring_corpus
+from espnet_tutornet.data.corpora.bring import NAMES, bring_corpus
+from espnet_tutornet.data.corpora.librispeech import read_split
 from espnet_tutornet.data.data_dir import (
     Utterance,
     check_replaceable,
     write_data_dir,
 )
-from espnet_tutornet.data.librispeech import read_split
 from espnet_tutornet.data.transcripts import (
     TEXT_CASES,
     compose,

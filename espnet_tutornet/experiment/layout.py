@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Dict, List, Tuple, Union
 
-from espnet_tutornet.data.sets import CORPORA
+from espnet_tutornet.data.corpora.sets import CORPORA
 from espnet_tutornet.experiment.fields import UsageError
 from espnet_tutornet.experiment.methods import Method
 from espnet_tutornet.experiment.options import Options

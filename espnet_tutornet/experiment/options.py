@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping
 
-from espnet_tutornet.data.sets import CORPORA
+from espnet_tutornet.data.corpora.sets import CORPORA
 from espnet_tutornet.experiment.fields import (
     UsageError,
     check,

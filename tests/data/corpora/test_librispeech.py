@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from espnet_tutornet.data.corpora.librispeech import list_splits, read_split
 from espnet_tutornet.data.data_dir import Utterance
-from espnet_tutornet.data.librispeech import list_splits, read_split
 
 
 def _audio(path, seconds=0.1, fs=8000, channels=1):

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Optional, Sequence, Union
 
-from espnet_tutornet.data import sets
-from espnet_tutornet.data.digits import GITHUB, make_digits
+from espnet_tutornet.data.corpora import sets
+from espnet_tutornet.data.corpora.digits import GITHUB, make_digits
 from espnet_tutornet.data.mini.corpus import make_mini_corpus
 from espnet_tutornet.utils.archives import (
     CORPORA,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from espnet_tutornet.data import corpora
-from espnet_tutornet.data.corpora import NAMES, bring_corpus
+from espnet_tutornet.data.corpora import bring
+from espnet_tutornet.data.corpora.bring import NAMES, bring_corpus
 from espnet_tutornet.utils.archives import CORPORA, Archive
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nobody listens
@@ -60,17 +60,17 @@ def test_what_is_there_is_not_made_again(name, tmp_path, capsys, monkeypatch):
 def test_mini_is_made_by_as_many_processes_as_asked(tmp_path, monkeypatch, capsys):
     calls = []
     monkeypatch.setattr(
-        corpora, "make_mini_corpus", lambda *a, **k: calls.append((a, k)) or ["dev"]
+        bring, "make_mini_corpus", lambda *a, **k: calls.append((a, k)) or ["dev"]
     )
     assert bring_corpus("mini", tmp_path, nj=3) == tmp_path / "mini"
     assert calls == [((tmp_path / "mini",), {"nj": 3})]
     assert capsys.readouterr().out == f"{tmp_path}/mini: made dev\n"
 
 
-@pytest.mark.parametrize("url, expected", [(NOWHERE, NOWHERE), (None, corpora.GITHUB)])
+@pytest.mark.parametrize("url, expected", [(NOWHERE, NOWHERE), (None, bring.GITHUB)])
 def test_digits_are_built_from_what_is_downloaded(tmp_path, monkeypatch, url, expected):
     calls = []
-    monkeypatch.setattr(corpora, "make_digits", lambda *a: calls.append(a) or ["dev"])
+    monkeypatch.setattr(bring, "make_digits", lambda *a: calls.append(a) or ["dev"])
     assert bring_corpus("digits", tmp_path, url_base=url) == tmp_path / "digits"
     assert calls == [(tmp_path / "digits", tmp_path, expected)]
 

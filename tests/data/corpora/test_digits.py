@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from espnet_tutornet.data import digits
-from espnet_tutornet.data.digits import (
+from espnet_tutornet.data.corpora import digits
+from espnet_tutornet.data.corpora.digits import (
     ARCHIVE,
     DONE,
     SAVED_AS,

@@ -1,0 +1,1 @@
+"""What knows a source of speech: how its audio and transcripts are laid out."""
