@@ -35,6 +35,7 @@ class Commands:
 
     def __init__(self, plan: Plan):
         self.options, self.layout = plan.options, plan.layout
+        self.sources = {run.name: run.student for run in plan.runs()}
 
     def statistics_jobs(self) -> List[Job]:
         """Collect the statistics of the features, for each configuration.
@@ -138,12 +139,14 @@ class Commands:
             args += ["--asr_train_config", config, "--asr_model_file", model]
             args += ["--output_dir", f"{directory}/logdir"]
             depends = [config, model, options.inference_config, scp]
+            if run != layout.teacher.name:  # it may wait for a training
+                depends.append(f"{layout.dir_of(run)}/.export.done")
             jobs.append(Job.within(directory, "decode", depends, module, args))
         return jobs
 
     def _search(self, run: str, config: str, scp: str) -> Tuple[str, List[str]]:
         options = self.options
-        host, args = host_of(config), []
+        host, args = host_of(self.sources.get(run, config)), []
         if run == self.layout.teacher.name and options.brings_teacher:
             host = OURS  # it may be of another release
         module = f"{host}.asr_inference"

@@ -12,6 +12,7 @@ from espnet_tutornet.experiment.layout import name_config
 from espnet_tutornet.experiment.plan import Plan, Run
 from espnet_tutornet.experiment.tables import format_size
 from espnet_tutornet.experiment.training import read_yaml
+from espnet_tutornet.jobs.job import Job
 from espnet_tutornet.utils.files import atomic_write
 
 CHECK = "check"  # directory of stage 7's decodings, in that of the teacher
@@ -52,13 +53,9 @@ class ModelStages:
         self.launch("teacher check", jobs, 1, where="decode", cuda=cuda)
         self._gather([teacher.name], [name], CHECK)
         folder = layout.decoded(teacher.name, name, CHECK)
-        self._score([folder])
-        self.call(
-            "check_wer",
-            *("--score", f"{folder}/score.json", "--wer_max", options.teacher_wer_max),
-            *("--measure", f"{teacher.directory}/measure.json"),
-        )
-
+        limit = ("--wer_max", options.teacher_wer_max)
+        measured = ("--measure", f"{teacher.directory}/measure.json")
+        self._score([folder], *limit, *measured)
         if options.brings_teacher and not options.student_asr_config:
             self._tell_the_students()
 
@@ -110,8 +107,14 @@ class ModelStages:
         """Train the students that these are compared with."""
         self.train(self.plan.other_runs(), "comparison")
 
-    def train(self, runs: Sequence[Run], title: str) -> None:
-        """Train students and export them, loading ESPnet once."""
+    def train(self, runs: Sequence[Run], title: str, decode: bool = False) -> None:
+        """Train students and export them, loading ESPnet once.
+
+        Args:
+            runs: students.
+            title: of the progress bar.
+            decode: decode them, too, by processes that have no training left.
+        """
         trainings = [self.commands.train_job(run) for run in runs]
         exports = [self.commands.export_job(run) for run in runs]
         for run in runs:
@@ -125,17 +128,15 @@ class ModelStages:
             self.launch(title, exports, **options)
         else:
             jobs = [*trainings, *exports]
+            if decode:
+                names = [run.name for run in runs if not run.first]
+                jobs += self._decode_jobs([self.layout.teacher.name, *names])
             self.launch(title, jobs, where="train", cuda=cuda, **options)
 
     def decode(self) -> None:
         """Decode the test sets by the teacher and by all students."""
         names = self._scored()
-        jobs = [
-            job
-            for name in names
-            for job in self.commands.decode_jobs(name, self.layout.test_sets)
-        ]
-        cuda = self.options.gpu_inference
+        jobs, cuda = self._decode_jobs(names), self.options.gpu_inference
         nj = 1 if cuda else self.options.inference_nj or self.options.nj
         options = dict(keep_going=self.options.keep_going, cuda=cuda)
         self.launch("decoding", jobs, nj, where="decode", **options)
@@ -159,6 +160,10 @@ class ModelStages:
         self.launch("packing", jobs, keep_going=self.options.keep_going)
 
     # Parts of stages
+    def _decode_jobs(self, names: Sequence[str]) -> List[Job]:
+        sets = self.layout.test_sets
+        return [job for name in names for job in self.commands.decode_jobs(name, sets)]
+
     def describe(self, run: Optional[Run], model: str = "") -> None:
         """Write ``run.yaml``: what the results table says of a run.
 
@@ -232,9 +237,10 @@ class ModelStages:
                 with atomic_write(folder / "text") as f:
                     f.writelines(sorted(lines))
 
-    def _score(self, folders: Sequence[str]) -> None:
+    def _score(self, folders: Sequence[str], *more: str) -> None:
         options = self.options
         words = ["--dumpdir", options.datadir, "--backend", options.score_backend]
+        words += ["--nj", str(options.nj), *more]
         self.call("score", *words, "--decode_dirs", *folders)
 
 

@@ -13,6 +13,7 @@ from espnet_tutornet.experiment.model_stages import ModelStages
 from espnet_tutornet.experiment.options import Options
 from espnet_tutornet.experiment.plan import Plan
 from espnet_tutornet.experiment.traits import is_best_path
+from espnet_tutornet.utils.environment import check_pair, list_versions
 from espnet_tutornet.utils.lock import hold
 
 DATA_SH = "local/data.sh"  # of the recipe: makes the data directories
@@ -88,6 +89,12 @@ class Stages:
                 "other machines train: train_cmd and cmd_backend in cmd.sh."
             )
 
+    def show_versions(self) -> None:
+        """Show the versions that results depend on, and which extras are there."""
+        for line in list_versions():
+            print(line)
+        check_pair()
+
     def _link_teacher(self) -> None:
         """Show a teacher that lives elsewhere among the runs."""
         options, teacher = self.options, self.layout.teacher
@@ -109,6 +116,7 @@ class Stages:
 
     def _steps(self) -> Dict[int, Callable[[], None]]:
         return {
+            0: self.show_versions,
             1: self.data.make_data,
             2: self.data.derive,
             3: self.data.filter_durations,
@@ -124,6 +132,12 @@ class Stages:
             13: self.models.score,
             14: self.models.pack,
         }
+
+    def _decodes_as_it_trains(self) -> bool:
+        """Tell whether decodings can share processes with trainings."""
+        options, elsewhere = self.options, ("train_cmd", "decode_cmd")
+        apart = options.uses_gpus or any(map(os.environ.get, elsewhere))
+        return not apart and options.inference_nj in (0, options.nj)
 
     def run_all(self) -> None:
         """Run the stages that are asked for; the students train in one launch."""
@@ -146,4 +160,5 @@ class Stages:
                     kinds = (plan.first_runs, plan.two_stage_runs, plan.other_runs)
                     of = dict(zip(TRAINING_STAGES, kinds))
                     runs = [run for stage in training for run in of[stage]()]
-                    self.models.train(runs, "students")
+                    decode = 12 in stages and self._decodes_as_it_trains()
+                    self.models.train(runs, "students", decode)

@@ -6,9 +6,9 @@ import sys
 import time
 from pathlib import Path
 
-from espnet_tutornet.bin.score import score_set
 from espnet_tutornet.experiment.methods import Method
 from espnet_tutornet.experiment.options import Options
+from espnet_tutornet.scoring.sets import score_set
 
 # words that go wrong in a hundred, by method
 ERRORS = {"none": 30, "skd": 10, "rkd_task": 25, "rkd_skd": 9, "teacher": 5}

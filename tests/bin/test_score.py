@@ -79,3 +79,12 @@ def test_missing_reference_names_the_path(decoded, capsys):
     with pytest.raises(SystemExit):
         run(decoded, "--dumpdir", "nowhere")
     assert "nowhere/test_clean/text: not found" in capsys.readouterr().err
+
+
+def test_a_teacher_above_the_limit_stops(decoded, capsys):
+    run(decoded, "--wer_max", "75")
+    assert "test_clean: WER 75.0 %, at most 75.0 %" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        run(decoded, "--wer_max", "74.9")
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.count("\n") == 1

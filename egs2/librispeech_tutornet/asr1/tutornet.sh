@@ -49,7 +49,7 @@ if ! "${python}" -c 'import espnet_tutornet' 2>/dev/null; then
 fi
 if runs_stage 0; then
     log "Stage 0: Environment: versions (seconds)"
-    "${python}" -m espnet_tutornet.bin.versions
+    stage 0
 fi
 export python
 stage check
