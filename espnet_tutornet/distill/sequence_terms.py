@@ -1,6 +1,6 @@
 """The terms of ``distill_conf`` that read token sequences: CTC is part of them."""
 
-from typing import Mapping, Optional
+from typing import Any, Mapping, Optional
 
 from torch import Tensor, nn
 
@@ -60,10 +60,7 @@ class InterTerm(Term):
         weight: factor of the term; summed over frames, averaged over utterances.
         schedule: see :class:`Term`.
         ctc_weight: factor of CTC in it, 0.0 or more.
-        criterion: see :class:`SoftmaxLoss`.
-        temperature: see :class:`SoftmaxLoss`.
-        blank: see :class:`SoftmaxLoss`.
-        blank_conf: see :class:`SoftmaxLoss`.
+        loss: the keys of :class:`SoftmaxLoss`.
 
     Raises:
         ValueError: ``student_layer`` is missing, ``ctc_weight`` is negative, or
@@ -76,6 +73,7 @@ class InterTerm(Term):
     """
 
     kind = "inter"
+    passes_to = SoftmaxLoss
     given = ("student_sizes", "vocab_size")
     needs_posteriors = True
 
@@ -87,10 +85,7 @@ class InterTerm(Term):
         weight: float = 0.25,
         schedule: Optional[dict] = None,
         ctc_weight: float = 1.0,
-        criterion: str = "l2",
-        temperature: float = 1.0,
-        blank: str = "all",
-        blank_conf: Optional[dict] = None,
+        **loss: Any,
     ):
         super().__init__(weight, schedule)
         if not (type(ctc_weight) in (int, float) and ctc_weight >= 0.0):
@@ -109,7 +104,7 @@ class InterTerm(Term):
             )
         self.student_layer, self.ctc_weight = student_layer, ctc_weight
         self.head = nn.Linear(student_sizes[student_layer], vocab_size)
-        self.loss = SoftmaxLoss(criterion, temperature, blank, blank_conf)
+        self.loss = SoftmaxLoss(**loss)
 
     def forward(self, student: StudentOutputs, teacher: Aligned) -> Tensor:
         """Return the unweighted loss of the term."""

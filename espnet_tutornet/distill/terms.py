@@ -1,6 +1,6 @@
 """The terms of ``distill_conf``: what each compares, and what it needs for that."""
 
-from typing import Mapping, Optional
+from typing import Any, Mapping, Optional
 
 from torch import Tensor
 
@@ -25,13 +25,11 @@ class RepresentationTerm(Term):
         teacher_layer: encoder layer name, or ``last``.
         weight: factor of the term.
         schedule: see :class:`Term`.
-        adapter: see :class:`RepresentationLoss`.
-        frame_weights: see :class:`RepresentationLoss`.
-        frame_weights_conf: see :class:`RepresentationLoss`.
-        layer_norm: see :class:`RepresentationLoss`.
+        loss: the keys of :class:`RepresentationLoss`.
     """
 
     kind = "rkd"
+    passes_to = RepresentationLoss
     given = ("student_sizes", "teacher_sizes")
     needs_tokens = False
 
@@ -43,20 +41,14 @@ class RepresentationTerm(Term):
         teacher_layer: str = "last",
         weight: float = 1.0,
         schedule: Optional[dict] = None,
-        adapter: str = "linear",
-        frame_weights: str = "nonblank",
-        frame_weights_conf: Optional[dict] = None,
-        layer_norm: bool = False,
+        **loss: Any,
     ):
         super().__init__(weight, schedule)
         self.student_layer, self.teacher_layer = student_layer, teacher_layer
         self.loss = RepresentationLoss(
             student_sizes[student_layer],
             teacher_sizes[teacher_layer],
-            adapter=adapter,
-            frame_weights=frame_weights,
-            frame_weights_conf=frame_weights_conf,
-            layer_norm=layer_norm,
+            **loss,
         )
         self.needs_posteriors = self.loss.frame_weights.needs_posteriors
 
@@ -78,31 +70,26 @@ class SoftmaxTerm(Term):
         weight: factor of the term; the loss is summed over frames. 1.0 is ours, 0.25 is
             reported for l2, with an unknown reduction.
         schedule: see :class:`Term`.
-        criterion: see :class:`SoftmaxLoss`.
-        temperature: see :class:`SoftmaxLoss`.
-        blank: see :class:`SoftmaxLoss`.
-        blank_conf: see :class:`SoftmaxLoss`.
         detach: no gradient reaches the encoder, the output layer alone learns. Beside
             RKD it follows the representation as that takes shape, and stage 2 starts
             with an output layer that can read it (ours).
+        loss: the keys of :class:`SoftmaxLoss`.
     """
 
     kind = "skd"
+    passes_to = SoftmaxLoss
     needs_posteriors = True
 
     def __init__(
         self,
         weight: float = 1.0,
         schedule: Optional[dict] = None,
-        criterion: str = "l2",
-        temperature: float = 1.0,
-        blank: str = "all",
-        blank_conf: Optional[dict] = None,
         detach: bool = False,
+        **loss: Any,
     ):
         super().__init__(weight, schedule)
         self.needs_logits, self.needs_head_logits = not detach, detach
-        self.loss = SoftmaxLoss(criterion, temperature, blank, blank_conf)
+        self.loss = SoftmaxLoss(**loss)
 
     def forward(self, student: StudentOutputs, teacher: Aligned) -> Tensor:
         """Return the unweighted loss of the term."""

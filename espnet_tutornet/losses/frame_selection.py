@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from espnet_tutornet.losses.masking import check_blank_id
 from espnet_tutornet.utils.config import build, choose
 
 
@@ -181,11 +182,7 @@ class FrameSelection:
         Raises:
             ValueError: ``blank_id`` is not in V.
         """
-        size = teacher_log_probs.size(-1)
-        if not 0 <= blank_id < size:
-            raise ValueError(
-                f"blank_id must be in [0, {size}), got {blank_id}. See token_list."
-            )
+        check_blank_id(blank_id, teacher_log_probs)
         return self.policy(teacher_log_probs, pad_mask, blank_id) & ~pad_mask
 
 

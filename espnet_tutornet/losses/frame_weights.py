@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from espnet_tutornet.losses.frame_selection import dilate, non_blank
-from espnet_tutornet.losses.masking import frame_dot
+from espnet_tutornet.losses.masking import check_blank_id, frame_dot
 from espnet_tutornet.utils.config import choose
 
 
@@ -162,11 +162,7 @@ class FrameWeights:
                     f"got none. Choose one of {list(WITHOUT_POSTERIORS)}, or a teacher "
                     "with a CTC branch."
                 )
-            size = teacher_log_probs.size(-1)
-            if not 0 <= blank_id < size:
-                raise ValueError(
-                    f"blank_id must be in [0, {size}), got {blank_id}. See token_list."
-                )
+            check_blank_id(blank_id, teacher_log_probs)
         weights = self.function(
             teacher_hidden, teacher_log_probs, pad_mask, blank_id, **self.options
         )

@@ -1,4 +1,4 @@
-"""Padding masks and the reduction that all losses share."""
+"""What all losses share: padding masks, a check and the reduction."""
 
 import torch
 from torch import Tensor
@@ -20,6 +20,23 @@ def make_pad_mask(lens: Tensor, max_len: int) -> Tensor:
                 [False, False]])
     """
     return torch.arange(max_len, device=lens.device) >= lens.unsqueeze(1)
+
+
+def check_blank_id(blank_id: int, log_probs: Tensor) -> None:
+    """Refuse a ``blank_id`` that is no token.
+
+    Args:
+        blank_id: index of ``<blank>`` in V.
+        log_probs: (B, T, V).
+
+    Raises:
+        ValueError: ``blank_id`` is not in [0, V).
+    """
+    size = log_probs.size(-1)
+    if not 0 <= blank_id < size:
+        raise ValueError(
+            f"blank_id must be in [0, {size}), got {blank_id}. See token_list."
+        )
 
 
 def frame_dot(a: Tensor, b: Tensor) -> Tensor:

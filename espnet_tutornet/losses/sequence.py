@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from espnet_tutornet.losses.hypotheses import best_hypotheses, greedy_hypotheses
-from espnet_tutornet.losses.masking import make_pad_mask
+from espnet_tutornet.losses.masking import check_blank_id, make_pad_mask
 
 
 def ctc_log_probs(logits: Tensor, lens: Tensor) -> Tensor:
@@ -99,25 +99,22 @@ class SequenceLoss(nn.Module):
         """Compute the loss; the two sides need not have the same frames.
 
         Args:
-            student_logits: (B, T_student, V) before the softmax.
+            student_logits: (B, T_student, V), as in :class:`SoftmaxLoss`.
             student_lens: (B,) valid student frames.
-            teacher_log_probs: (B, T_teacher, V) natural log.
+            teacher_log_probs: (B, T_teacher, V), as there, but not aligned.
             teacher_lens: (B,) valid teacher frames.
             blank_id: index of ``<blank>`` in V.
 
-        Returns:
-            Scalar.
-
         Raises:
-            ValueError: the two vocabularies differ in size, or lack ``blank_id``.
+            ValueError: the numbers of tokens differ, or ``blank_id`` is none of them.
         """
         sizes = student_logits.size(-1), teacher_log_probs.size(-1)
-        if sizes[0] != sizes[1] or not 0 <= blank_id < sizes[0]:
+        if sizes[0] != sizes[1]:
             raise ValueError(
-                "student and teacher must have the same tokens, blank_id among them, "
-                f"got {sizes[0]} and {sizes[1]} tokens, blank_id {blank_id}. See "
-                "token_list."
+                "student and teacher must have the same tokens, got "
+                f"{sizes[0]} and {sizes[1]} tokens. See token_list."
             )
+        check_blank_id(blank_id, teacher_log_probs)
         given = (teacher_log_probs.detach(), teacher_lens, blank_id)
         if self.nbest == 1:
             found = greedy_hypotheses(*given)

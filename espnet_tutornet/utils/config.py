@@ -1,7 +1,7 @@
 """Build an object from a yaml block whose keys are constructor arguments."""
 
 import inspect
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional, Set
 
 
 def choose(kind: str, choices: Mapping[str, Any], name: str) -> Any:
@@ -28,6 +28,29 @@ def check_keys(kind: str, known: Any, conf: Mapping[str, Any]) -> None:
         )
 
 
+def find_keys(factory: Callable) -> Set[str]:
+    """Name the arguments of a class or function, as a yaml block may give them.
+
+    One that ends in ``**others`` says in its attribute ``passes_to`` who gets these.
+    Then the arguments with a default of that one count as its own.
+
+    Example:
+        >>> class Box:
+        ...     def __init__(self, content, lid="closed"): ...
+        >>> class Parcel:
+        ...     passes_to = Box
+        ...     def __init__(self, address, **box): ...
+        >>> sorted(find_keys(Parcel))
+        ['address', 'lid']
+    """
+    parameters = inspect.signature(factory).parameters.values()
+    keys = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
+    if len(keys) < len(parameters) and hasattr(factory, "passes_to"):
+        inner = inspect.signature(factory.passes_to).parameters.values()
+        keys |= {p.name for p in inner if p.default is not p.empty}
+    return keys
+
+
 def build(
     kind: str, factory: Callable, conf: Optional[Mapping[str, Any]], **given: Any
 ) -> Any:
@@ -35,7 +58,7 @@ def build(
 
     Args:
         kind: what is built, for the error message.
-        factory: class or function; its parameters are the known keys.
+        factory: class or function; its its :func:`find_keys` are known.
         conf: the yaml block, or None for an empty one.
         given: arguments that the program knows and yaml may not set.
 
@@ -48,6 +71,5 @@ def build(
     """
     conf = dict(conf or {})
     if given or conf:
-        known = set(inspect.signature(factory).parameters) - set(given)
-        check_keys(kind, known, conf)
+        check_keys(kind, find_keys(factory) - set(given), conf)
     return factory(**given, **conf)

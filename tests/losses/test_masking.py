@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from espnet_tutornet.losses.masking import (
+    check_blank_id,
     frame_dot,
     make_pad_mask,
     utterance_mean,
@@ -18,6 +19,14 @@ def test_make_pad_mask_marks_padding():
 
 def test_make_pad_mask_takes_lens_beyond_max_len():
     assert not make_pad_mask(torch.tensor([7]), 3).any()
+
+
+@pytest.mark.parametrize("blank_id", [-1, 3])
+def test_check_blank_id_refuses_what_is_no_token(blank_id):
+    check_blank_id(0, torch.zeros(1, 1, 3))
+    check_blank_id(2, torch.zeros(1, 1, 3))
+    with pytest.raises(ValueError, match=rf"in \[0, 3\), got {blank_id}"):
+        check_blank_id(blank_id, torch.zeros(1, 1, 3))
 
 
 def test_utterance_mean_sums_frames_and_averages_utterances():

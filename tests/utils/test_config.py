@@ -1,11 +1,18 @@
 import pytest
 
-from espnet_tutornet.utils.config import build, check_keys, choose
+from espnet_tutornet.utils.config import build, check_keys, choose, find_keys
 
 
 class Thing:
     def __init__(self, size, name="x"):
         self.size, self.name = size, name
+
+
+class Parcel:
+    passes_to = Thing
+
+    def __init__(self, address, **thing):
+        self.address, self.thing = address, Thing(3, **thing)
 
 
 def test_choose_returns_the_named_value():
@@ -42,3 +49,18 @@ def test_build_refuses_an_unknown_key():
 def test_build_refuses_a_key_that_the_program_gives():
     with pytest.raises(ValueError, match=r"unknown keys \['size'\]"):
         build("thing", Thing, {"size": 4}, size=3)
+
+
+def test_find_keys_knows_what_is_passed_on_where_it_has_a_default():
+    assert find_keys(Parcel) == {"address", "name"}
+    assert build("parcel", Parcel, {"name": "y"}, address="a").thing.name == "y"
+    with pytest.raises(ValueError, match=r"\['size'\]. Known keys: \['name'\]"):
+        build("parcel", Parcel, {"size": 4}, address="a")
+
+
+def test_find_keys_without_others_passes_nothing_on():
+    class Closed(Parcel):
+        def __init__(self, address):
+            super().__init__(address)
+
+    assert find_keys(Closed) == {"address"}
