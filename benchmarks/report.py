@@ -30,7 +30,7 @@ CONFIG = {"max_epoch": EPOCHS, "token_list": [f"token{n}" for n in range(1000)]}
 
 # rusage would count the memory of the parent, which has torch
 COMMAND = (
-    "import sys; from espnet_tutornet.bin.html_report import main; main(sys.argv[1:]); "
+    "import sys; from espnet_tutornet.bin.report import main; main(sys.argv[1:]); "
     "print(open('/proc/self/status').read())"
 )
 
@@ -100,7 +100,7 @@ def main() -> None:
             (data / f"set{n}").mkdir(parents=True)
             (data / f"set{n}/text").write_text(say(random.Random(0), 0.0))
         begin = time.perf_counter()
-        paths = {"--expdir": exp, "--datadir": data, "--out": out}
+        paths = {"--expdir": exp, "--datadir": data, "--page": out}
         words = [str(word) for pair in paths.items() for word in pair]
         command = [sys.executable, "-c", COMMAND, *words]
         done = subprocess.run(command, check=True, capture_output=True, text=True)

@@ -117,7 +117,7 @@ def test_no_module_imports_a_part_of_espnet_that_moved():
     [
         ("losses layers.probe outputs utils.config", "espnet2"),
         ("bin.run_jobs", "torch"),
-        ("bin.html_report", "torch"),
+        ("bin.report", "torch"),
     ],
 )
 def test_import_in_a_fresh_process_does_not_load(modules, unwanted):

@@ -151,8 +151,7 @@ class ModelStages:
         jobs = [self.commands.measure_job(name, "cost", scp, True) for name in names]
         # one at a time: they are timed
         self.launch("measuring", jobs, 1, keep_going=options.keep_going)
-        tables = ["--out", f"{expdir}/RESULTS.md", "--csv", f"{expdir}/results.csv"]
-        self.call("report", "--expdir", expdir, *tables, "--title", "RESULTS")
+        self.call("report", "--expdir", expdir)
 
     def pack(self) -> None:
         """Pack the students, each with a model card."""

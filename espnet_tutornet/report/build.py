@@ -34,7 +34,7 @@ def write_report(args: argparse.Namespace) -> float:
     """Write the page and its pictures, whole or not at all.
 
     Args:
-        args: options of ``bin/html_report``.
+        args: options of ``bin/report``.
 
     Returns:
         Characters of the page, in millions.
@@ -43,9 +43,9 @@ def write_report(args: argparse.Namespace) -> float:
         FileNotFoundError: an ``--expdir`` is missing.
         ValueError: an option names what is not there, or ``--out`` something else.
     """
-    check_replaceable(args.out, PAGE)
+    check_replaceable(args.page, PAGE)
     setting = gather_setting(args)
-    with atomic_dir(args.out) as new:
+    with atomic_dir(args.page) as new:
         answer, *sections = make_sections(setting, Album(new / "pictures"))
         notes = _shorten(setting.notes)
         page = render_page(args.title, _subtitle(setting), answer, sections, notes)

@@ -32,7 +32,7 @@ def recipe(tmp_path, monkeypatch):
 
 def test_report_writes_page_and_csv_and_prints_the_summary(recipe, capsys):
     main(["--title", "Digits"])
-    page = (recipe / "RESULTS.md").read_text()
+    page = (recipe / "exp/RESULTS.md").read_text()
     headings = [line for line in page.splitlines() if line.startswith("#")]
     assert headings == [
         "# Digits",
@@ -46,21 +46,22 @@ def test_report_writes_page_and_csv_and_prints_the_summary(recipe, capsys):
         "|decode_ctc_greedy_run1/test_clean|10|200|95.0|3.0|2.0|1.0|6.0|50.0|" in page
     )
     assert str(recipe) not in page
-    assert (recipe / "results.csv").read_text().splitlines()[1] == (
+    assert (recipe / "exp/scores.csv").read_text().splitlines()[1] == (
         "run1,small,big,rkd_skd,1,10,2000000,0.5000,ctc_greedy,6.00,6.00,,,"
     )
     out = capsys.readouterr().out
     assert "RKD, then SKD" in out and "6.00" in out
-    assert "Wrote RESULTS.md and results.csv." in out
+    assert "Wrote exp/RESULTS.md and exp/scores.csv." in out
 
 
 def test_report_is_the_same_twice_but_for_the_environment(recipe):
-    pages = []
-    for name in ("a", "b"):
-        main(["--out", f"{name}.md", "--csv", f"{name}.csv"])
-        pages.append((recipe / f"{name}.md").read_text().split("## Summary")[1])
-    assert pages[0] == pages[1]
-    assert (recipe / "a.csv").read_bytes() == (recipe / "b.csv").read_bytes()
+    pages, tables = [], []
+    for _ in range(2):
+        main([])
+        page = (recipe / "exp/RESULTS.md").read_text()
+        pages.append(page.split("## Summary")[1])
+        tables.append((recipe / "exp/scores.csv").read_bytes())
+    assert pages[0] == pages[1] and tables[0] == tables[1]
 
 
 def test_report_notes_a_run_without_score(recipe, capsys):
@@ -77,4 +78,11 @@ def test_report_of_an_empty_expdir_exits_with_one_line(recipe, capsys):
     assert stop.value.code == 1
     error = capsys.readouterr().err
     assert "error: empty: no run found." in error and "stage 13" in error
-    assert not (recipe / "RESULTS.md").exists()
+    assert not (recipe / "empty/RESULTS.md").exists()
+
+
+def test_tables_are_of_one_directory(recipe, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--expdir", "exp", "exp2"])
+    assert stop.value.code == 2
+    assert "tables are of one --expdir" in capsys.readouterr().err

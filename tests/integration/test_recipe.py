@@ -10,7 +10,7 @@ import sys
 import pytest
 import yaml
 
-from espnet_tutornet.bin.html_report import main as html_report
+from espnet_tutornet.bin.report import main as report
 from espnet_tutornet.data.data_dir import read_data_dir, write_data_dir
 from espnet_tutornet.data.transcripts import hide_transcripts
 from espnet_tutornet.experiment.methods import Method
@@ -30,7 +30,7 @@ def _mtimes(exp):
 
     Scoring takes under a second and follows the references, which stage 1 rewrites.
     """
-    rewritten = {"RESULTS.md", "results.csv", "measure.json", "run.yaml"}
+    rewritten = {"RESULTS.md", "scores.csv", "measure.json", "run.yaml"}
     rewritten |= {"train.yaml", "collect.yaml", ".lock"}
     return {
         str(path.relative_to(exp)): path.stat().st_mtime_ns
@@ -139,7 +139,7 @@ def test_distillation_lowers_its_own_loss(finished, students):
 
 
 def test_the_tables_have_a_row_for_every_run(finished, students, methods):
-    with (finished.exp / "results.csv").open() as f:
+    with (finished.exp / "scores.csv").open() as f:
         rows = list(csv.DictReader(f))
     assert sorted(row["run"] for row in rows) == sorted(
         ["teacher", *_runs(students, methods)]
@@ -156,8 +156,8 @@ def test_the_tables_have_a_row_for_every_run(finished, students, methods):
 
 def test_the_report_compares_the_students_on_their_test_sets(finished, tmp_path):
     words = ["--expdir", finished.exp, "--datadir", finished.root / "data"]
-    words += ["--out", tmp_path / "report", "--utterances", 1, "--spike_utterances", 1]
-    html_report([str(word) for word in words])
+    words += ["--page", tmp_path / "report", "--utterances", 1, "--spike_utterances", 1]
+    report([str(word) for word in words])
     page = (tmp_path / "report/report.html").read_text()
     for name in SETS:
         assert f"{name}: WER against parameters" in page
@@ -451,7 +451,7 @@ def test_criteria_and_forms_of_stage_1_live_side_by_side(
         terms["rkdplain_kl"] == terms["kl"] == {"skd": dict(criterion="kl", weight=0.5)}
     )
     assert terms["rkdplain_task"] is None
-    with (here.exp / "results.csv").open() as f:
+    with (here.exp / "scores.csv").open() as f:
         rows = [row["method"] for row in csv.DictReader(f)]
     assert rows == ["kl", "rkdplain_kl", "rkdplain_task", "teacher"]
     assert (tmp_path / "teacher/outputs/manifest.json").is_file()

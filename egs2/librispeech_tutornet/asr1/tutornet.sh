@@ -115,7 +115,7 @@ if runs_stage 12; then
 fi
 
 if runs_stage 13; then
-    log "Stage 13: Scoring, size, MACs and real-time factors -> ${expdir}/RESULTS.md, ${expdir}/results.csv (a minute)"
+    log "Stage 13: Scoring, size, MACs and real-time factors -> ${expdir}/RESULTS.md, ${expdir}/scores.csv (a minute)"
     stage 13
 fi
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from espnet_tutornet.bin.html_report import get_parser, main
+from espnet_tutornet.bin.report import get_parser, main
 from espnet_tutornet.report.build import gather_setting
 from espnet_tutornet.report.models import load_models
 from espnet_tutornet.report.pictures import SPARE_STYLES
@@ -81,7 +81,7 @@ def recipe(tmp_path_factory, save_asr, wav_data):
 def report(recipe):
     """Return the directory of the report of these runs."""
     words = ["--expdir", recipe / "exp", "--datadir", recipe / "data"]
-    words += ["--out", recipe / "report", "--utterances", "1", "--title", "A <report>"]
+    words += ["--page", recipe / "report", "--utterances", "1", "--title", "A <report>"]
     main([str(word) for word in words])
     return recipe / "report"
 
@@ -151,7 +151,7 @@ def test_the_answer_is_of_a_test_set_although_a_dev_set_is_scored(recipe, tmp_pa
     for decoded in exp.glob("*/decode_ctc_greedy"):
         (decoded / "data").rename(decoded / "test_a")
         add_score(decoded.parent, "dev_a", ["D D", "D D", "D D"])
-    main(["--expdir", str(exp), "--out", str(tmp_path / "out")])
+    main(["--expdir", str(exp), "--page", str(tmp_path / "out")])
     page = read_report(tmp_path / "out")
     assert "The best student on test_a is" in text_of(section(page, "answer"))
     captions = [text_of(c) for c in section(page, "cost").findall(".//figcaption")]
@@ -159,7 +159,7 @@ def test_the_answer_is_of_a_test_set_although_a_dev_set_is_scored(recipe, tmp_pa
 
 
 def test_a_bar_tells_how_far_the_report_is(recipe, tmp_path, monkeypatch, capsys):
-    words = ["--expdir", recipe / "exp", "--out", tmp_path / "out"]
+    words = ["--expdir", recipe / "exp", "--page", tmp_path / "out"]
     main([str(word) for word in words])
     assert "part" not in capsys.readouterr().err  # nobody is looking
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
@@ -171,7 +171,7 @@ def test_runs_without_curves_are_named(recipe, tmp_path):
     exp = shutil.copytree(recipe / "exp", tmp_path / "exp")
     for name in ("small_rkd_skd_seed1", "small_rkd_seed1"):
         (exp / name / "checkpoint.pth").unlink()
-    main(["--expdir", str(exp), "--out", str(tmp_path / "out")])
+    main(["--expdir", str(exp), "--page", str(tmp_path / "out")])
     curves = section(read_report(tmp_path / "out"), "training")
     assert "No checkpoint.pth, so no curves: RKD, then SKD." in text_of(curves)
     assert "No distillation" in labels(curves)[0]
@@ -180,7 +180,7 @@ def test_runs_without_curves_are_named(recipe, tmp_path):
 def test_a_damaged_checkpoint_is_noted(recipe, tmp_path):
     exp = shutil.copytree(recipe / "exp", tmp_path / "exp")
     (exp / "small_rkd_seed1/checkpoint.pth").write_bytes(b"half a file")
-    main(["--expdir", str(exp), "--out", str(tmp_path / "out")])
+    main(["--expdir", str(exp), "--page", str(tmp_path / "out")])
     page = read_report(tmp_path / "out")
     assert "small_rkd_seed1 has no curves: " in text_of(section(page, "notes"))
     rows = [text_of(r) for r in section(page, "training").findall(".//tbody/tr")]
@@ -230,7 +230,7 @@ def test_curves_that_are_too_many_are_named(tmp_path):
     for n in range(14):
         run = add_run(exp, f"small_x{n:02}_seed1", f"x{n:02}", 1, ["A B"])
         save_checkpoint(run, "loss_ctc", [7.0, 3.5])
-    main(["--expdir", str(exp), "--out", str(tmp_path / "report")])
+    main(["--expdir", str(exp), "--page", str(tmp_path / "report")])
     curves = section(read_report(tmp_path / "report"), "training")
     (label,) = [x for x in labels(curves) if x.startswith("loss_ctc of small")]
     assert label.count(" 3.5") == 12
@@ -287,7 +287,7 @@ def test_a_set_of_the_teacher_alone_hides_no_comparison(recipe, tmp_path):
     # as after stage 7, which checks the teacher on a dev set
     exp = shutil.copytree(recipe / "exp", tmp_path / "exp")
     add_score(exp / "big", "a_dev", ["A B", "A B", "A D"])
-    words = ["--expdir", exp, "--datadir", recipe / "data", "--out", tmp_path / "out"]
+    words = ["--expdir", exp, "--datadir", recipe / "data", "--page", tmp_path / "out"]
     main([str(word) for word in (*words, "--spike_utterances", "1")])
     page = read_report(tmp_path / "out")
     assert len(section(page, "words").findall(".//tbody/tr")) == 3
@@ -304,7 +304,14 @@ def test_confusions_need_a_set_of_the_student_alone(recipe, tmp_path):
         add_run(exp, f"a_{method}", method, 1, SAID["none"][1], "a")
         run = add_run(exp, f"b_{method}", method, 1, SAID["none"][2], "b")
         (run / "decode_ctc_greedy/data").rename(run / "decode_ctc_greedy/other")
-    words = ["--expdir", exp, "--datadir", tmp_path / "data", "--out", tmp_path / "out"]
+    words = [
+        "--expdir",
+        exp,
+        "--datadir",
+        tmp_path / "data",
+        "--page",
+        tmp_path / "out",
+    ]
     main([str(word) for word in words])
     said = text_of(section(read_report(tmp_path / "out"), "words"))
     assert "a, SKD only, seed 1: 3 substitutions before, 3 after" in said
@@ -324,7 +331,7 @@ def test_a_method_has_one_colour_on_the_whole_page(recipe, tmp_path):
         (run / "run.yaml").write_text(info.replace("rkd_skd", "rkdoutput_skd"))
     for method in ("a", "b"):  # which have no curves, and are before it by name
         add_run(exp, f"small_{method}", method, 1, ["C B", "C B", "A B"])
-    words = ["--expdir", exp, "--datadir", recipe / "data", "--out", tmp_path / "out"]
+    words = ["--expdir", exp, "--datadir", recipe / "data", "--page", tmp_path / "out"]
     main([str(word) for word in (*words, "--spike_utterances", "2")])
     page = read_report(tmp_path / "out")
     (term,) = [
@@ -347,7 +354,7 @@ def test_pictures_lie_beside_the_page(report):
 
 def test_an_empty_expdir_makes_a_page_that_says_so(tmp_path, capsys):
     (tmp_path / "exp").mkdir()
-    words = ["--expdir", tmp_path / "exp", "--out", tmp_path / "out"]
+    words = ["--expdir", tmp_path / "exp", "--page", tmp_path / "out"]
     main([str(word) for word in words])
     root = read_report(tmp_path / "out")
     assert "There are no runs in this experiment directory yet." in text_of(root)
@@ -360,7 +367,7 @@ def test_distillation_that_changed_no_confusion_says_so(recipe, tmp_path):
     for method in ("none", "skd"):
         add_run(tmp_path / "exp", method, method, 1, ["A B", "A C", "A B"])
     words = ["--expdir", tmp_path / "exp", "--datadir", recipe / "data"]
-    main([str(word) for word in (*words, "--out", tmp_path / "out")])
+    main([str(word) for word in (*words, "--page", tmp_path / "out")])
     root = read_report(tmp_path / "out")
     said = text_of(section(root, "words"))
     assert "seed 1: 1 substitutions before, 1 after. No confusion changed." in said
@@ -370,7 +377,7 @@ def test_many_notes_are_cut_short(tmp_path):
     for number in range(23):
         run = add_run(tmp_path / "exp", f"r{number}", "none", number, ["A B"])
         (run / "measure.json").unlink()
-    words = ["--expdir", tmp_path / "exp", "--out", tmp_path / "out"]
+    words = ["--expdir", tmp_path / "exp", "--page", tmp_path / "out"]
     main([str(word) for word in words])
     root = read_report(tmp_path / "out")
     notes = section(root, "notes").findall(".//li")
@@ -389,7 +396,7 @@ def fails(capsys, *words):
 
 def test_what_is_no_report_is_not_replaced(recipe, tmp_path, capsys):
     (tmp_path / "precious").touch()
-    error = fails(capsys, "--expdir", recipe / "exp", "--out", tmp_path)
+    error = fails(capsys, "--expdir", recipe / "exp", "--page", tmp_path)
     assert "holds no report.html, so it is not replaced" in error
     assert (tmp_path / "precious").exists()
 
@@ -409,7 +416,7 @@ def test_an_unknown_name_lists_the_known(
     recipe, tmp_path, capsys, option, value, expected
 ):
     words = ["--expdir", recipe / "exp", "--datadir", recipe / "data"]
-    error = fails(capsys, *words, "--out", tmp_path / "out", option, value)
+    error = fails(capsys, *words, "--page", tmp_path / "out", option, value)
     assert expected in error and option in error and error.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
@@ -418,7 +425,7 @@ def test_a_model_that_cannot_be_loaded_is_noted(recipe, tmp_path):
     exp = tmp_path / "exp"
     shutil.copytree(recipe / "exp", exp)
     torch.save({}, exp / "small_none_seed1/export/model.pth")
-    words = ["--expdir", exp, "--datadir", recipe / "data", "--out", tmp_path / "out"]
+    words = ["--expdir", exp, "--datadir", recipe / "data", "--page", tmp_path / "out"]
     main([str(word) for word in (*words, "--spike_utterances", "1")])
     root = read_report(tmp_path / "out")
     assert "small_none_seed1 cannot be heard" in text_of(section(root, "notes"))
@@ -429,7 +436,7 @@ def test_runs_of_two_directories_stay_apart(recipe, tmp_path):
     other = tmp_path / "exp2"
     add_run(other, "small_none_seed1", "none", 1, ["A B", "C D", "C D"])
     words = ["--expdir", recipe / "exp", other, "--datadir", tmp_path / "none"]
-    main([str(word) for word in (*words, "--out", tmp_path / "out")])
+    main([str(word) for word in (*words, "--page", tmp_path / "out")])
     root = read_report(tmp_path / "out")
     tables = section(root, "cost").findall(".//table")
     assert [len(table.findall(".//tbody/tr")) for table in tables] == [3, 1]
@@ -445,7 +452,7 @@ def test_audio_that_is_gone_leaves_the_rest_of_the_page(recipe, tmp_path):
     shutil.copy(recipe / "data/data/text", data)
     (data / "wav.scp").write_text("u0 gone.wav\n")
     words = ["--expdir", recipe / "exp", "--datadir", data.parent]
-    main([str(word) for word in (*words, "--out", tmp_path / "out")])
+    main([str(word) for word in (*words, "--page", tmp_path / "out")])
     root = read_report(tmp_path / "out")
     assert "data cannot be heard" in text_of(section(root, "notes"))
     assert not labels(section(root, "utterances")) and labels(section(root, "words"))
