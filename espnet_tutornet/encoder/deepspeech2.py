@@ -1,17 +1,14 @@
 """DeepSpeech2: 2-D convolutions, recurrent layers, a fully connected one."""
 
-from typing import Optional, Tuple
+from typing import Tuple
 
-from espnet2.asr.encoder.abs_encoder import AbsEncoder
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from espnet_tutornet.encoder.frames import Frames, FramesEncoder
 from espnet_tutornet.encoder.masked_conv import (
-    Frames,
     MaskedBatchNorm,
     MaskedConv2d,
-    clear_padding,
-    enter,
     masked_relu,
 )
 from espnet_tutornet.utils.config import choose
@@ -83,7 +80,7 @@ class RecurrentLayer(nn.Module):
         return pad_packed_sequence(self.rnn(packed)[0], batch_first=True)[0]
 
 
-class DeepSpeech2Encoder(AbsEncoder):
+class DeepSpeech2Encoder(FramesEncoder):
     """DeepSpeech2 as OpenSeq2Seq configures it; one output frame for two of the input.
 
     Layers, (B, T, D) each: ``embed``, the output of the convolutions, and
@@ -137,27 +134,9 @@ class DeepSpeech2Encoder(AbsEncoder):
         )
         self._output_size = output_size
 
-    def output_size(self) -> int:
-        """Return D of the output."""
-        return self._output_size
-
-    def forward(
-        self, xs_pad: Tensor, ilens: Tensor, prev_states: Optional[Tensor] = None
-    ) -> Tuple[Tensor, Tensor, None]:
-        """Encode a batch, in any order of lengths.
-
-        Args:
-            xs_pad: (B, T, D) features; the padding may hold anything.
-            ilens: (B,), frames.
-            prev_states: not used.
-
-        Returns:
-            (B, ceil(T / 2), D), its lengths, None.
-
-        Raises:
-            TooShortUttError: an utterance has no frame.
-        """
-        x, frames = self.embed(*enter(xs_pad, ilens))
+    def encode(self, x: Tensor, frames: Frames) -> Tuple[Tensor, Frames]:
+        """Return the output, (B, ceil(T / 2), D), and its frames."""
+        x, frames = self.embed(x, frames)
         for layer in self.encoders:
             x = layer(x, frames)
-        return clear_padding(self.output(x), frames), frames.lens, None
+        return self.output(x), frames

@@ -3,15 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
-from espnet2.asr.encoder.abs_encoder import AbsEncoder
 from torch import Tensor, nn
 
+from espnet_tutornet.encoder.frames import Frames, FramesEncoder
 from espnet_tutornet.encoder.masked_conv import (
-    Frames,
     MaskedBatchNorm,
     MaskedConv1d,
-    clear_padding,
-    enter,
     masked_relu,
     same_padding,
 )
@@ -65,34 +62,22 @@ class ConvNorm(nn.Module):
     Args:
         in_channels: C of the input.
         out_channels: C of the output.
-        kernel: odd, in frames.
-        stride: in frames.
-        dilation: in frames.
         separable: depthwise, then pointwise.
+        where: kernel, stride and dilation, see :class:`MaskedConv1d`.
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel: int = 1,
-        stride: int = 1,
-        dilation: int = 1,
-        separable: bool = False,
+        self, in_channels: int, out_channels: int, separable: bool = False, **where: int
     ):
         super().__init__()
-        where = (kernel, stride, dilation)
         if separable:
-            self.convs = nn.ModuleList(
-                [
-                    MaskedConv1d(in_channels, in_channels, *where, groups=in_channels),
-                    MaskedConv1d(in_channels, out_channels),
-                ]
-            )
+            convs = [
+                MaskedConv1d(in_channels, in_channels, groups=in_channels, **where),
+                MaskedConv1d(in_channels, out_channels),
+            ]
         else:
-            self.convs = nn.ModuleList(
-                [MaskedConv1d(in_channels, out_channels, *where)]
-            )
+            convs = [MaskedConv1d(in_channels, out_channels, **where)]
+        self.convs = nn.ModuleList(convs)
         self.norm = MaskedBatchNorm(out_channels, eps=NORM_EPS)
 
     def forward(self, x: Tensor, frames: Frames) -> Tuple[Tensor, Frames]:
@@ -126,7 +111,14 @@ class JasperBlock(nn.Module):
         widths = [in_channels] + [conf.filters] * (conf.repeat - 1)
         strides = [conf.stride] + [1] * (conf.repeat - 1)
         self.convs = nn.ModuleList(
-            ConvNorm(width, conf.filters, conf.kernel, stride, conf.dilation, separable)
+            ConvNorm(
+                width,
+                conf.filters,
+                separable,
+                kernel=conf.kernel,
+                stride=stride,
+                dilation=conf.dilation,
+            )
             for width, stride in zip(widths, strides)
         )
         self.residuals = nn.ModuleList(
@@ -155,7 +147,7 @@ class JasperBlock(nn.Module):
         return x.transpose(1, 2), frames  # -> (B, T, D)
 
 
-class JasperEncoder(AbsEncoder):
+class JasperEncoder(FramesEncoder):
     """Jasper B x R, its dense-residual form and QuartzNet, as ``blocks`` say.
 
     The output of block N is the layer ``encoders.N``, (B, T, D).
@@ -219,32 +211,13 @@ class JasperEncoder(AbsEncoder):
         carried.append(block_input)
         return list(carried)
 
-    def output_size(self) -> int:
-        """Return D of the output."""
-        return self._output_size
-
-    def forward(
-        self, xs_pad: Tensor, ilens: Tensor, prev_states: Optional[Tensor] = None
-    ) -> Tuple[Tensor, Tensor, None]:
-        """Encode a batch.
-
-        Args:
-            xs_pad: (B, T, D) features; the padding may hold anything.
-            ilens: (B,), frames.
-            prev_states: not used.
-
-        Returns:
-            (B, T', D) with T' = ceil(T / product of strides), its lengths, None.
-
-        Raises:
-            TooShortUttError: an utterance has no frame.
-        """
-        x, frames = enter(xs_pad, ilens)
+    def encode(self, x: Tensor, frames: Frames) -> Tuple[Tensor, Frames]:
+        """Return the output of the last block and its frames."""
         carried: List[Tensor] = []
         for block, wanted in zip(self.encoders, self.residual_blocks):
             inputs = self._residual_inputs(wanted, carried, x)
             x, frames = block(x, frames, inputs)
-        return clear_padding(x.contiguous(), frames), frames.lens, None
+        return x.contiguous(), frames
 
 
 def _block_conf(number: int, conf: Mapping[str, Any]) -> BlockConf:

@@ -8,7 +8,7 @@ import yaml
 from torch import nn
 
 from espnet_tutornet.encoder.deepspeech2 import RNN_TYPES, DeepSpeech2Encoder
-from espnet_tutornet.encoder.masked_conv import Frames, TooShortUttError
+from espnet_tutornet.encoder.frames import Frames, TooShortUttError
 from espnet_tutornet.layers.probe import probe_model
 
 CONF = Path(__file__).parents[2] / "egs2/librispeech_tutornet/asr1/conf/tuning"

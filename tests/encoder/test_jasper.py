@@ -6,8 +6,8 @@ import torch
 import yaml
 from torch.nn import functional
 
+from espnet_tutornet.encoder.frames import Frames, TooShortUttError
 from espnet_tutornet.encoder.jasper import BlockConf, JasperBlock, JasperEncoder
-from espnet_tutornet.encoder.masked_conv import Frames, TooShortUttError
 from espnet_tutornet.layers.probe import probe_model
 
 CONF = Path(__file__).parents[2] / "egs2/librispeech_tutornet/asr1/conf/tuning"

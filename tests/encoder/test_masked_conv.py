@@ -4,13 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from espnet_tutornet.encoder.frames import Frames
 from espnet_tutornet.encoder.masked_conv import (
-    Frames,
     MaskedBatchNorm,
     MaskedConv1d,
     MaskedConv2d,
-    clear_padding,
-    enter,
     masked_relu,
     same_padding,
 )
@@ -29,44 +27,6 @@ def noise(*shape, dtype=torch.float64):
 
 def shapes(channels):
     return [(4, channels, 9), (4, channels, 9, 3)]
-
-
-def test_frames_count_the_valid_and_mark_the_padding():
-    frames = frames_of(torch.tensor([3, 1]))
-    assert (frames.size, frames.count) == (3, 4)
-    assert frames.pad_mask.tolist() == [[False, False, False], [False, True, True]]
-
-
-def test_frames_without_padding_have_no_mask():
-    frames = frames_of(torch.tensor([3, 3]))
-    x = noise(2, 4, 3)
-    assert frames.pad_mask is None
-    assert torch.equal(masked_relu(x - 7, frames), (x - 7).relu())
-
-
-def test_enter_zeroes_even_nan_and_cuts_what_nobody_needs():
-    xs_pad = torch.ones(2, 5, 3)
-    xs_pad[1, 2:], xs_pad[0, 4:] = math.nan, math.inf
-    x, frames = enter(xs_pad, torch.tensor([4, 2]))
-    expected = torch.ones(2, 4, 3)
-    expected[1, 2:] = 0.0
-    assert torch.equal(x, expected)
-    assert frames.size == 4
-
-
-def test_enter_refuses_an_utterance_without_frames():
-    from espnet2.bin.asr_inference import TooShortUttError
-
-    message = r"no feature frames \(lengths \[3, 0\]\).*--min_wav_duration"
-    with pytest.raises(TooShortUttError, match=message) as error:
-        enter(torch.zeros(2, 3, 4), torch.tensor([3, 0]))
-    assert (error.value.actual_size, error.value.limit) == (0, 1)
-
-
-def test_clear_padding_is_differentiable_beside_nan():
-    x = torch.tensor([[[1.0], [2.0]], [[3.0], [math.nan]]], requires_grad=True)
-    clear_padding(x, frames_of(torch.tensor([2, 1]))).sum().backward()
-    assert x.grad.flatten().tolist() == [1, 1, 1, 0]
 
 
 @pytest.mark.parametrize("kernel", [0, 2, 4, -1])
@@ -169,6 +129,12 @@ def test_relu_and_its_gradient_are_those_of_the_valid_frames(shape):
     grads = [torch.autograd.grad((y * weight).sum(), x)[0] for y in (found, wanted)]
     assert torch.equal(*grads) and grads[0].count_nonzero() > 0
     assert torch.autograd.gradcheck(lambda x: masked_relu(x * 1, frames), (x,))
+
+
+def test_relu_without_padding_is_the_plain_one():
+    x = noise(2, 4, 3)
+    expected = (x - 7).relu()
+    assert torch.equal(masked_relu(x - 7, frames_of(torch.tensor([3, 3]))), expected)
 
 
 def test_batch_norm_of_ones_and_threes_is_minus_one_and_one():
