@@ -5,7 +5,7 @@ Kaldi archive keeps at one or two bytes each, and back, a padded batch at a time
 """
 
 from functools import partial
-from typing import Dict, Iterable, Mapping, Optional
+from typing import Dict, Iterable, Mapping, Optional, Tuple
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from espnet_tutornet.cache import ark
 from espnet_tutornet.utils.config import choose
 
 STEPS = 32767  # of a probability in two bytes
+IDS = 65536  # that two bytes can name; above STEPS + 1 of them begin at -32768
 LEAST_PROBABILITY = 1e-8  # below: the logarithm of what was rounded to nothing
 CENTROIDS = 256  # a code is one byte
 ENCODED_AT_ONCE = 64  # frames whose distances to all centroids stay in a CPU's cache
@@ -122,11 +123,12 @@ class PosteriorForm:
         self.vocab_size, self.top_k = vocab_size, min(top_k, vocab_size)
         self.blank_id = blank_id
         self.keeps_all = self.top_k == vocab_size
-        if not self.keeps_all and vocab_size > STEPS + 1:
+        if not self.keeps_all and vocab_size > IDS:
             raise ValueError(
-                f"cannot name {vocab_size} tokens in two bytes, at most {STEPS + 1}. "
+                f"cannot name {vocab_size} tokens in two bytes, at most {IDS}. "
                 "Choose a teacher with fewer tokens."
             )
+        self.first_id = -IDS // 2 if vocab_size > STEPS + 1 else 0
         self.columns = self.top_k + (0 if self.keeps_all else self.top_k - 1)
         self.bytes_per_frame = 2 * self.columns
 
@@ -139,21 +141,34 @@ class PosteriorForm:
         ranked[:, self.blank_id] = torch.inf  # the first of the k
         ids = ranked.topk(self.top_k).indices
         kept = (log_probs.gather(1, ids).exp() * STEPS).round()
-        return torch.cat([ids[:, 1:].float(), kept], dim=1).cpu().numpy()
+        named = (ids[:, 1:] + self.first_id).float()
+        return torch.cat([named, kept], dim=1).cpu().numpy()
 
     def decode(self, matrix: Tensor) -> Tensor:
         """Turn what was kept, (B, T, C), into log probabilities (B, T, V)."""
         if self.keeps_all:
             return _log(matrix / STEPS)
+        ids, probs, share = self.read(matrix)
+        # a copy: the expanded tensor shares its memory along V
+        return (
+            _log(share)
+            .expand(*ids.shape[:2], self.vocab_size)
+            .scatter(-1, ids, _log(probs))
+        )
+
+    def read(self, matrix: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+        """Read what was kept of k < V tokens, (B, T, C).
+
+        Returns:
+            Their ids (B, T, k), blank first; their probabilities (B, T, k); that of
+            each other token (B, T, 1).
+        """
         ids, probs = matrix.split([self.top_k - 1, self.top_k], dim=-1)
-        ids = functional.pad(ids.long(), (1, 0), value=self.blank_id)
+        ids = ids.long() - self.first_id  # of padding, 0: a token, too
+        ids = functional.pad(ids, (1, 0), value=self.blank_id)
         probs = probs / STEPS
         rest = (1.0 - probs.sum(-1, keepdim=True)).clamp_min(0.0)
-        share = _log(rest / (self.vocab_size - self.top_k))  # (B, T, 1)
-        # a copy: the expanded tensor shares its memory along V
-        return share.expand(*ids.shape[:2], self.vocab_size).scatter(
-            -1, ids, _log(probs)
-        )
+        return ids, probs, rest / (self.vocab_size - self.top_k)
 
 
 VALUE_BYTES = {"two_byte": 2, "one_byte": 1}  # of the plain forms

@@ -51,6 +51,19 @@ def test_rest_mass_is_spread_over_the_other_tokens():
     torch.testing.assert_close(low, highest)
 
 
+def test_many_tokens_cost_no_more_bytes_than_few():
+    """Up to what two bytes can name; ids reach to both ends."""
+    few, many = (PosteriorForm(size, top_k=3) for size in (5000, 65536))
+    assert many.bytes_per_frame == few.bytes_per_frame == 10
+    log_probs = torch.full((1, 65536), -30.0)
+    log_probs[0, [0, 1, 65535]] = torch.tensor([0.25, 0.25, 0.5]).log()
+    kept = many.encode(log_probs)
+    assert kept.min() >= -32768 and kept.max() <= 32767
+    read = through(many, log_probs).exp()[0]
+    assert read[[0, 1, 65535]].tolist() == pytest.approx([0.25, 0.25, 0.5], abs=1e-4)
+    assert few.read(torch.zeros(1, 2, few.columns))[0].unique().tolist() == [0]
+
+
 def test_all_tokens_are_kept_without_ids():
     log_probs = posteriors()
     form = PosteriorForm(10, top_k=50)
@@ -75,7 +88,7 @@ def test_blank_may_be_any_token(blank_id):
 
 @pytest.mark.parametrize(
     "arguments, message",
-    [((10, 1), "at least 2.*got 1"), ((40000, 8), "cannot name 40000 tokens")],
+    [((10, 1), "at least 2.*got 1"), ((65537, 8), "cannot name 65537 tokens")],
 )
 def test_posteriors_that_cannot_be_kept_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
