@@ -3,7 +3,7 @@
 from math import log
 from pathlib import Path
 from statistics import mean
-from typing import Dict, List, Sequence
+from typing import Callable, Dict, Iterator, List, Sequence
 
 from matplotlib.figure import Figure as Canvas
 
@@ -32,17 +32,8 @@ LABELS = {"parameters": "parameters", "rtf": "real-time factor, one CPU thread"}
 def show_costs(setting: Setting, album: Album) -> Section:
     """Show WER against parameters and RTF, and the table of all runs."""
     section = Section("cost", "Error rate against size and speed")
-    if not setting.test_sets:
-        return section.say("No run is scored, so there is no error rate to show.")
-    section.say(
-        "Word error rate (WER), in percent: the mean over seeds, with the range from "
-        "the best to the worst seed as a bar. The dashed line joins the models that "
-        "no other beats in both respects (Pareto front). Models of one size stand "
-        "side by side, and the scale is logarithmic where values span more than a "
-        f"factor of {MAX_SPAN}.{setting.left_out()}"
-    )
-    figures = []
-    for test_set in setting.test_sets:
+
+    def draw(test_set: str) -> Iterator[Figure]:
         for cost, words in COSTS.items():
             points = [p for p in setting.drawn(test_set) if getattr(p, cost)]
             if not points:
@@ -53,20 +44,40 @@ def show_costs(setting: Setting, album: Album) -> Section:
                 f"{points[n].student} ({points[n].label})" for n in pareto_front(places)
             )
             caption = f"{test_set}: WER against {words}. On the Pareto front: {names}."
-            picture = album.add(
-                f"wer_{cost}_{test_set}",
-                caption,
-                2.8,
-                draw_costs,
-                points,
-                setting.styles,
-                test_set,
-                cost,
-            )
-            figures.append(Figure(picture, caption))
-    section.blocks.append(Figures(figures))
-    section.blocks += _tables(setting)
+            what = points, setting.styles, test_set, cost
+            name = f"wer_{cost}_{test_set}"
+            yield Figure(album.add(name, caption, 2.8, draw_costs, *what), caption)
+
+    _draw_sets(
+        setting,
+        section,
+        "there is no error rate to show",
+        "Word error rate (WER), in percent: the mean over seeds, with the range from "
+        "the best to the worst seed as a bar. The dashed line joins the models that "
+        "no other beats in both respects (Pareto front). Models of one size stand "
+        "side by side, and the scale is logarithmic where values span more than a "
+        f"factor of {MAX_SPAN}.",
+        draw,
+    )
+    if setting.test_sets:
+        section.blocks += _tables(setting)
     return section
+
+
+def _draw_sets(
+    setting: Setting,
+    section: Section,
+    cannot: str,
+    text: str,
+    draw: Callable[[str], Iterator[Figure]],
+) -> None:
+    """Say what the pictures are and add those of each test set, if one is scored."""
+    if not setting.test_sets:
+        section.say(f"No run is scored, so {cannot}.")
+        return
+    section.say(f"{text}{setting.left_out()}")
+    figures = [figure for name in setting.test_sets for figure in draw(name)]
+    section.blocks.append(Figures(figures))
 
 
 def _tables(setting: Setting) -> List[Table]:
@@ -93,38 +104,31 @@ def _join(names) -> str:
 def show_methods(setting: Setting, album: Album) -> Section:
     """Show the WER of every method, a ring a seed."""
     section = Section("methods", "Methods and frame weights")
-    if not setting.test_sets:
-        return section.say("No run is scored, so methods cannot be compared.")
-    section.say(
-        "A ring is a seed, the bar their mean. Where runs of a method differ in frame "
-        "weights, configuration, teacher or epochs, the name says how."
-        f"{setting.left_out()}"
-    )
-    figures: List[Figure] = []
-    for test_set in setting.test_sets:
+
+    def draw(test_set: str) -> Iterator[Figure]:
         points = setting.drawn(test_set)[:MAX_ROWS]
         if not points:
-            continue
+            return
         said = [
             f"{p.student}, {p.label}: {mean(p.wer[test_set]):.2f} %" for p in points
         ]
         height = 0.8 + 0.36 * len(points)
         alt = f"{test_set}, mean WER. {_join(said)}."
-        picture = album.add(
-            f"methods_{test_set}",
-            alt,
-            height,
-            draw_methods,
-            points,
-            setting.styles,
-            test_set,
-        )
+        what = points, setting.styles, test_set
+        picture = album.add(f"methods_{test_set}", alt, height, draw_methods, *what)
         seeds = sorted({len(p.wer[test_set]) for p in points})
-        caption = f"{test_set}: WER by method, {_seeds(seeds)} a row."
-        figures.append(Figure(picture, caption))
-    section.blocks.append(Figures(figures))
+        yield Figure(picture, f"{test_set}: WER by method, {_seeds(seeds)} a row.")
+
+    _draw_sets(
+        setting,
+        section,
+        "methods cannot be compared",
+        "A ring is a seed, the bar their mean. Where runs of a method differ in frame "
+        "weights, configuration, teacher or epochs, the name says how.",
+        draw,
+    )
     weights = sorted({e.frame_weights for e in setting.experiments} - {""})
-    if weights:
+    if setting.test_sets and weights:
         section.say(f"Frame weights of the RKD stages here: {', '.join(weights)}.")
     return section
 
