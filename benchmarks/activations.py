@@ -17,9 +17,9 @@ import yaml
 from memory import PeakMemory
 from torch._subclasses import FakeTensorMode
 
-from espnet_tutornet.bin.size_table import build_untrained
 from espnet_tutornet.encoder.jasper import BlockConf, JasperBlock
 from espnet_tutornet.encoder.masked_conv import Frames
+from espnet_tutornet.student.untrained import build_untrained
 
 CONF = Path(__file__).parents[1] / "egs2/librispeech_tutornet/asr1/conf/tuning"
 JASPER_DR = CONF / "train_teacher_jasper_dr_10x5.yaml"

@@ -144,7 +144,7 @@ def recorded_teacher(setting: Setting, row: Row) -> Outcome:
 
 
 def read_seconds(log: Path) -> Optional[float]:
-    """Read what run_jobs wrote at the end of a log, ``# ended, 12.3 s``, or None."""
+    """Read what a job wrote at the end of a log, ``# ended, 12.3 s``, or None."""
     words = read_tail(log, 1).split()
     return float(words[2]) if words[:2] == ["#", "ended,"] else None
 

@@ -16,6 +16,7 @@ from espnet_tutornet.jobs.lifetime import die_with
 from espnet_tutornet.jobs.run import run_jobs
 
 PACKAGE = OURS.partition(".")[0]
+JOBS = "espnet_tutornet.jobs.run"
 
 
 class Launcher:
@@ -84,7 +85,7 @@ class Launcher:
         ) as f:
             write_jobs(jobs, f)
             f.flush()
-            command += [sys.executable, "-m", f"{OURS}.run_jobs", "--jobs", f.name]
+            command += [sys.executable, "-m", JOBS, "--jobs", f.name]
             command += ["--title", title, "--nj", str(nj), "--threads", str(threads)]
             command += ["--keep_going"] if keep_going else []
             run_command([*command, *(["--gpu"] if cuda else [])])

@@ -65,7 +65,7 @@ class ModelStages:
         tokens = Path(layout.tokendir, "tokens.txt").read_text(encoding="utf-8")
         vocab_size = str(len(tokens.splitlines()))
         sizes = ("--vocab_size", vocab_size, "--fs", fs)
-        self.call("size_table", "--configs", *layout.students, *sizes)
+        self.call("measure_models", "--configs", *layout.students, *sizes)
         measured = Path(layout.teacher.directory, "measure.json").read_text()
         parameters = format_size(json.loads(measured)["parameters"])
         print(

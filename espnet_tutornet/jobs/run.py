@@ -177,7 +177,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 @exit_on_error
 def main(cmd=None) -> None:
-    """Run the jobs of a file: the command ``run_jobs``."""
+    """Run the jobs of a file."""
     args = get_parser().parse_args(cmd)
     if args.nj < 1 or args.threads < 1:
         raise ValueError(
@@ -185,3 +185,7 @@ def main(cmd=None) -> None:
         )
     jobs = read_jobs(args.jobs)
     run_jobs(jobs, args.nj, args.threads, args.title, args.keep_going, not args.gpu)
+
+
+if __name__ == "__main__":
+    main()

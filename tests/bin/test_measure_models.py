@@ -6,8 +6,8 @@ import pytest
 import soundfile
 import yaml
 
-from espnet_tutornet.bin import measure_models
 from espnet_tutornet.bin.measure_models import main
+from espnet_tutornet.student import measuring
 from espnet_tutornet.student.cost import macs_per_second
 
 
@@ -42,7 +42,7 @@ def test_a_network_is_measured_once(
     (tmp_path / "other.yaml").write_text(yaml.safe_dump(conf))
     measured = []
     monkeypatch.setattr(
-        measure_models,
+        measuring,
         "measure_model",
         lambda config, *_: measured.append(config) or dict(parameters=1, rtf=2),
     )
@@ -53,7 +53,7 @@ def test_a_network_is_measured_once(
     assert measured == [str(config), str(tmp_path / "other.yaml")]
     read = [json.loads((tmp_path / n / "measure.json").read_text()) for n in "abcd"]
     assert read[0] == read[1] == read[3] and read[0]["network"] != read[2]["network"]
-    monkeypatch.setattr(measure_models.platform, "node", lambda: "another machine")
+    monkeypatch.setattr(measuring.platform, "node", lambda: "another machine")
     main([*where, "--models", f"{tmp_path}/a={config}={model_file}"])
     assert len(measured) == 3
 
@@ -64,7 +64,7 @@ def test_a_model_that_does_not_run_in_int8_is_still_measured(
     def refuse(model):
         raise RuntimeError("no kernel\nat such a place")
 
-    monkeypatch.setattr(measure_models, "quantize_linear", refuse)
+    monkeypatch.setattr(measuring, "quantize_linear", refuse)
     config, model_file = model_files
     triple = f"{tmp_path}={config}={model_file}"
     main(["--wav_scp", str(wav_data / "wav.scp"), "--models", triple])

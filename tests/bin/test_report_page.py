@@ -495,5 +495,5 @@ def test_what_draws_it_is_an_extra(monkeypatch, capsys):
     for name in [n for n in sys.modules if n.startswith("espnet_tutornet.report.")]:
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(SystemExit):
-        main(["--expdir", "."])
+        main(["--expdir", ".", "--page", "page"])
     assert "pip install 'espnet_tutornet[report]'" in capsys.readouterr().err

@@ -280,7 +280,7 @@ def test_trainings_and_decodings_go_to_the_cluster(finished, call, environment):
         env = {**environment, variable: "echo srun --nodes=2"}
         words = finished.command(stage=stage, stop_stage=stage, **changes)
         output = call(words, env=env)
-        assert "srun --nodes=2 " in output and "bin.run_jobs --jobs" in output
+        assert "srun --nodes=2 " in output and "jobs.run --jobs" in output
 
 
 def test_help_lists_options_and_stages(call, recipe):

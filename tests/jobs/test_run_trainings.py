@@ -19,7 +19,7 @@ STOCK, MASKED, STUDENT = (
 
 @dataclass
 class Launch:
-    """What one launch of run_jobs said and left."""
+    """What one launch said and left."""
 
     path: Path
     output: str
@@ -46,7 +46,7 @@ def launch(training_words, tmp_path_factory):
     def run(**jobs):
         lines = [line(name, *job) for name, job in jobs.items()]
         (root / "jobs").write_text("".join(f"{text}\n" for text in lines))
-        command = [sys.executable, "-m", "espnet_tutornet.bin.run_jobs"]
+        command = [sys.executable, "-m", "espnet_tutornet.jobs.run"]
         done = subprocess.run(
             [*command, "--jobs", str(root / "jobs"), "--nj", "2"],
             stdout=subprocess.PIPE,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from espnet_tutornet.bin.run_jobs import get_parser, main
 from espnet_tutornet.jobs.job import read_jobs, write_jobs
+from espnet_tutornet.jobs.run import get_parser, main
 
 # a module as ESPnet's bins are: main(cmd); writes one line a call
 TOOL = """
@@ -73,7 +73,7 @@ class Bench:
         self.jobs.write_text("".join(f"{line}\n" for line in self.lines))
         paths = [str(self.path / "lib"), *sys.path]
         env = {**os.environ, **env, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-        command = [sys.executable, "-m", "espnet_tutornet.bin.run_jobs"]
+        command = [sys.executable, "-m", "espnet_tutornet.jobs.run"]
         command += ["--jobs", str(self.jobs), *options]
         how = dict(capture_output=True, text=True, env=env, timeout=timeout)
         if not terminal:

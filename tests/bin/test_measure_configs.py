@@ -1,7 +1,8 @@
 import pytest
 import yaml
 
-from espnet_tutornet.bin.size_table import build_untrained, main
+from espnet_tutornet.bin.measure_models import main
+from espnet_tutornet.student.untrained import build_untrained
 
 RNN = {
     "frontend": "default",
