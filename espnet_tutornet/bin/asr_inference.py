@@ -1,6 +1,7 @@
 """Decode with ``espnet2.bin.asr_inference``, which then knows our encoders.
 
-And parameters of either release: ESPnet 202511 passes over some names of 202611 in
+And transducers, for which stock ESPnet wants a package that one compiles. And
+parameters of either release: ESPnet 202511 passes over some names of 202611 in
 silence, and decodes with a layer that is random.
 """
 
@@ -12,7 +13,8 @@ import torch
 from espnet2.bin import asr_inference
 
 import espnet_tutornet.encoder.register  # noqa: F401
-from espnet_tutornet.teacher.loading import translate_names
+from espnet_tutornet.layers.rnnt_loss import provide_rnnt_loss
+from espnet_tutornet.teacher.loading import load_config, translate_names
 from espnet_tutornet.utils.command import exit_on_error
 
 
@@ -32,6 +34,9 @@ def main(cmd=None):
     """
     words = list(sys.argv[1:] if cmd is None else cmd)
     args = get_parser().parse_args(words)
+    if args.asr_train_config:
+        decoder = getattr(load_config(args.asr_train_config), "decoder", None)
+        provide_rnnt_loss(decoder)
     with tempfile.TemporaryDirectory() as directory:
         if args.asr_train_config and args.asr_model_file:
             renamed = translate_names(args.asr_train_config, args.asr_model_file)

@@ -92,10 +92,13 @@ def format_card(run: Run, teacher: Run, rundir: Path, decoding: Dict) -> str:
     trained = _read_yaml(rundir / "config.yaml")
     streaming = "sim_chunk_length" in decoding
     how = "decoded as below"
+    transducer = conf.get("decoder") == "transducer"
     if decoding.get("search") == "best_path":
         decoding = NEAREST_SEARCH
-        how = "by CTC's best path; the prefix search below comes close to it"
-    package = "espnet_tutornet" if NEEDS_US in conf else "espnet2"
+        if not transducer:  # they have a search of their own
+            how = "by CTC's best path; the prefix search below comes close to it"
+    # stock ESPnet builds a transducer where warprnnt_pytorch is compiled
+    package = "espnet_tutornet" if NEEDS_US in conf or transducer else "espnet2"
     return TEMPLATE.substitute(
         name=run.name,
         encoder=conf["encoder"],

@@ -8,18 +8,15 @@ from pathlib import Path
 from typing import Dict, List, Sequence, Tuple
 
 from espnet_tutornet.experiment.plan import Plan, Run
-from espnet_tutornet.experiment.training import (
-    Budget,
-    make_config,
-    write_config,
-)
+from espnet_tutornet.experiment.training import Budget, make_config, write_config
 from espnet_tutornet.experiment.traits import (
     OURS,
     STOCK,
-    has_ctc,
     host_of,
-    is_best_path,
+    search_words,
     start_from,
+    takes_best_path,
+    trainer_of,
 )
 from espnet_tutornet.jobs.job import Job
 
@@ -55,7 +52,7 @@ class Commands:
             args += ["--output_dir", stats, *self._token_args()]
             args += [*self._data_args(layout.train_set), "--ngpu", "0"]
             depends = [path, *self._data_files(layout.train_set)]
-            module = f"{host_of(config)}.asr_train"
+            module = trainer_of(config)
             jobs.append(Job.within(stats, "collect", depends, module, args))
         return jobs
 
@@ -70,7 +67,7 @@ class Commands:
             budget=self._budget(epochs, epochs, layout.train_set, layout.train_set),
             seed=0,
             depends=[],
-            module=f"{host_of(config)}.asr_train",
+            module=trainer_of(config),
             more=[],
         )
 
@@ -126,8 +123,7 @@ class Commands:
         """
         layout, options = self.layout, self.options
         config, model = self.model_of(run)
-        best_path = is_best_path(options.inference_config)
-        best_path = best_path or bool(kind and has_ctc(config))
+        best_path = takes_best_path(config, options.inference_config, bool(kind))
         jobs = []
         for name in sets:
             scp = f"{options.datadir}/{name}/wav.scp"
@@ -153,7 +149,7 @@ class Commands:
         if options.use_streaming and run != self.layout.teacher.name:
             module = f"{STOCK}.asr_inference_streaming"
             args = ["--sim_chunk_length", str(options.sim_chunk_length)]
-        args += ["--config", options.inference_config]
+        args += search_words(options.inference_config)
         args += ["--ngpu", str(int(options.gpu_inference))]
         args += ["--data_path_and_name_and_type", f"{scp},speech,sound"]
         return module, [*args, "--key_file", scp]
@@ -225,9 +221,7 @@ class Commands:
     def _trainer(self, student: str, learns: bool) -> str:
         if learns:
             return f"{OURS}.tutornet_train"
-        if self.options.mask_padding == "all":
-            return f"{OURS}.asr_train"  # stock ESPnet masks no student
-        return f"{host_of(student)}.asr_train"
+        return trainer_of(student, masked=self.options.mask_padding == "all")
 
     def _budget(
         self, epochs: int, total_epochs: int, data_set: str, longest: str

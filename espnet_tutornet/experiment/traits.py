@@ -23,9 +23,29 @@ def _conf(path: str) -> Dict[str, Any]:
 def host_of(config: str) -> str:
     """Return whose commands train and decode a configuration.
 
-    Stock ESPnet does not know our encoders.
+    Stock ESPnet does not know our encoders, and needs a package for transducers.
     """
-    return OURS if _conf(config).get("encoder") in OUR_ENCODERS else STOCK
+    ours = _conf(config).get("encoder") in OUR_ENCODERS or is_transducer(config)
+    return OURS if ours else STOCK
+
+
+def trainer_of(config: str, masked: bool = False) -> str:
+    """Return the command that trains a configuration without a teacher.
+
+    Args:
+        config: of the model.
+        masked: no utterance reads its batch's padding; stock ESPnet masks none.
+    """
+    if masked:
+        return f"{OURS}.asr_train"
+    if is_transducer(config):
+        return f"{OURS}.tutornet_train"  # ESPnet's own training: no distill_conf
+    return f"{host_of(config)}.asr_train"
+
+
+def is_transducer(config: str) -> bool:
+    """Tell whether a model's decoder is a transducer's."""
+    return _conf(config).get("decoder") == "transducer"
 
 
 def has_ctc(config: str) -> bool:
@@ -36,6 +56,30 @@ def has_ctc(config: str) -> bool:
 def is_best_path(inference_config: str) -> bool:
     """Tell whether a decoding is CTC's best path, ours, and no search of ESPnet's."""
     return _conf(inference_config).get("search") == "best_path"
+
+
+def takes_best_path(config: str, inference_config: str, checks: bool) -> bool:
+    """Tell whether a model is decoded by CTC's best path.
+
+    Args:
+        config: of the model; a transducer's own search is ESPnet's.
+        inference_config: ``decode_<name>.yaml``.
+        checks: the teacher is checked: what its CTC branch says is what it teaches.
+    """
+    if checks and has_ctc(config):
+        return True
+    return is_best_path(inference_config) and not is_transducer(config)
+
+
+def search_words(inference_config: str) -> List[str]:
+    """Return the options of ``asr_inference``.
+
+    Where all others take CTC's best path, a transducer takes the likeliest token of
+    each of its steps.
+    """
+    if is_best_path(inference_config):
+        return ["--beam_size", "1"]
+    return ["--config", inference_config]
 
 
 def start_from(model: str, overlay: str, learns: bool) -> List[str]:

@@ -12,6 +12,7 @@ from espnet2.tasks.asr import ASRTask
 
 import espnet_tutornet.encoder.register  # noqa: F401
 from espnet_tutornet.experiment.training import fill_frontend, read_yaml
+from espnet_tutornet.layers.rnnt_loss import provide_rnnt_loss
 from espnet_tutornet.teacher.loading import complete_arguments, sampling_rate
 
 SPECIAL = ("<blank>", "<unk>", "<sos/eos>")
@@ -42,6 +43,7 @@ def build_untrained(
         token_list=[*SPECIAL[:2], *words, SPECIAL[2]],
     )
     args = argparse.Namespace(**complete_arguments({**read_yaml(path), **filled}))
+    provide_rnnt_loss(args.decoder)
     try:
         args.frontend_conf = fill_frontend(args.frontend_conf or {}, fs)
         if sampling_rate(args) not in (None, fs):

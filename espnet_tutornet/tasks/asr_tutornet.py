@@ -14,6 +14,8 @@ from espnet_tutornet.asr.tutornet_model import TutorNetASRModel
 from espnet_tutornet.distill.distiller import Distiller, term_needs
 from espnet_tutornet.distill.terms import needs_tokens
 from espnet_tutornet.layers.probe import probe_model
+from espnet_tutornet.layers.rnnt_loss import provide_rnnt_loss
+from espnet_tutornet.layers.token_mapping import UNSEEN
 from espnet_tutornet.tasks.masking import mask_student
 from espnet_tutornet.tasks.teachers import (
     add_cache_stream,
@@ -23,12 +25,13 @@ from espnet_tutornet.tasks.teachers import (
     streams_of,
 )
 from espnet_tutornet.teacher.loading import check_sampling_rates, sampling_rate
+from espnet_tutornet.teacher.mapped import map_teacher
 from espnet_tutornet.utils.config import check_keys, choose
 from espnet_tutornet.utils.files import atomic_write
 
 model_choices.classes["tutornet"] = TutorNetASRModel
 
-CONF_KEYS = ("teacher", "terms", "task_weight", "delay", "mask_padding")
+CONF_KEYS = ("teacher", "terms", "task_weight", "delay", "mask_padding", "unseen")
 MASK_PADDING = dict.fromkeys(("teacher", "all", "none"))  # whose padding is masked
 
 
@@ -53,6 +56,8 @@ class TutorNetTask(ASRTask):
         mask_padding: which networks read no padded frame (:func:`mask_padding`):
             ``teacher`` unless given; ``all``, the student in training, too; ``none``,
             as ESPnet has it. ESPnet 202611 masks most encoders itself.
+        unseen: where the student has some of the teacher's tokens, what becomes of the
+            rest: ``unk`` unless given, or ``renormalise``; see :class:`TokenMapping`.
 
     The student's dumped config.yaml is a plain ESPnet one; the distillation is recorded
     beside it in ``distill.yaml``.
@@ -110,7 +115,6 @@ class TutorNetTask(ASRTask):
         ``args`` comes out as a stock ASR task would have it: that is what ESPnet dumps.
 
         Raises:
-            ModuleNotFoundError: a transducer student, but no transducer loss.
             ValueError: an unknown key, a missing one, or token lists that differ
                 while SKD is on.
         """
@@ -118,10 +122,8 @@ class TutorNetTask(ASRTask):
         vars(args).pop("distill_conf", None)
         args.model = "tutornet"
         cls._teacher_conf = {}
-        try:
-            model = super().build_model(args)
-        except ModuleNotFoundError as error:
-            raise _explain(error) from error
+        provide_rnnt_loss(getattr(args, "decoder", None))
+        model = super().build_model(args)
         args.model = "espnet"
         if conf and not getattr(args, "collect_stats", False):
             _check_conf(conf)
@@ -142,6 +144,7 @@ def add_distillation(
     task_weight: float = 1.0,
     delay: int = 0,
     mask_padding: str = "teacher",
+    unseen: str = "unk",
     fs: Optional[int] = None,
 ) -> None:
     """Load the teacher, build the terms and hand both to the student.
@@ -153,6 +156,7 @@ def add_distillation(
         task_weight: factor of the student's own loss.
         delay: student frames by which it is later than its teacher.
         mask_padding: whose padding is masked, see :class:`TutorNetTask`.
+        unseen: what becomes of tokens that the student lacks.
         fs: the student's sampling rate in Hz, or None where it is not known.
 
     Raises:
@@ -160,6 +164,7 @@ def add_distillation(
             posteriors are compared.
     """
     choose("distill_conf: mask_padding", MASK_PADDING, mask_padding)
+    choose("distill_conf: unseen", UNSEEN, unseen)
     if mask_padding == "all":
         mask_student(model)
     # Teacher and adapters must not shift the random numbers of the training, nor the
@@ -168,6 +173,7 @@ def add_distillation(
         needs = term_needs(terms)
         tutor = build_teacher(teacher, needs, masked=mask_padding != "none")
     check_sampling_rates("the student's frontend_conf says fs:", fs, tutor.fs)
+    tutor = map_teacher(tutor, model.token_list, unseen)
     if needs_tokens(terms):
         check_token_lists(model.token_list, tutor.token_list)
     with torch.random.fork_rng(devices=[]):
@@ -198,7 +204,9 @@ def check_token_lists(student: Sequence[str], teacher: Sequence[str]) -> None:
         "SKD compares posteriors token by token, but the token lists differ: student "
         f"{len(student)} tokens, teacher {len(teacher)}; first difference at {where}: "
         f"{_at(student, where)!r} and {_at(teacher, where)!r}. Take over the teacher's "
-        "token list (run.sh --token_type teacher), or use RKD alone."
+        "tokens (run.sh --token_type teacher), or those that the training text uses "
+        "(--student_tokens seen). Or keep these tokens, and use RKD alone (--methods "
+        "rkd_task) or the teacher's text (--pseudo_labels true)."
     )
 
 
@@ -224,17 +232,6 @@ def _refuse_time_warp(args: argparse.Namespace) -> None:
             "specaug_conf: apply_time_warp is on (ESPnet's default): the student would "
             "hear another time axis than its teacher. Set apply_time_warp: false."
         )
-
-
-def _explain(error: ModuleNotFoundError) -> ModuleNotFoundError:
-    if "rnnt" not in (error.name or ""):
-        return error
-    return ModuleNotFoundError(
-        "decoder: transducer needs ESPnet's transducer loss, the package "
-        f"{error.name}, which is not installed. Install it (ESPnet's "
-        "tools/installers/install_warp-transducer.sh), or choose another decoder.",
-        name=error.name,
-    )
 
 
 def _record(conf: Mapping[str, Any], output_dir: Path) -> None:

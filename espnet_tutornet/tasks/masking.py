@@ -7,6 +7,7 @@ from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.tasks.asr import ASRTask
 
 from espnet_tutornet.layers.padding import mask_padding
+from espnet_tutornet.layers.rnnt_loss import provide_rnnt_loss
 
 
 def mask_student(model: ESPnetASRModel) -> None:
@@ -30,6 +31,7 @@ class MaskedASRTask(ASRTask):
     @classmethod
     def build_model(cls, args: argparse.Namespace) -> ESPnetASRModel:
         """Build what ``ASRTask`` builds, and mask its encoder."""
+        provide_rnnt_loss(getattr(args, "decoder", None))
         model = super().build_model(args)
         mask_student(model)
         return model

@@ -14,6 +14,7 @@ from espnet2.tasks.asr import ASRTask
 from humanfriendly import parse_size
 
 import espnet_tutornet.encoder.register  # noqa: F401, a teacher may have them
+from espnet_tutornet.layers.rnnt_loss import provide_rnnt_loss
 
 
 def load_config(config_file: Union[str, Path]) -> argparse.Namespace:
@@ -141,6 +142,7 @@ def build_filled(
     """
     known = complete_arguments(vars(args))
     known["init"] = None  # all parameters come from the file
+    provide_rnnt_loss(known.get("decoder"))
     try:
         model = ASRTask.build_model(argparse.Namespace(**known))
     except (TypeError, KeyError) as error:

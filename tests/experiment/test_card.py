@@ -124,6 +124,13 @@ def test_an_encoder_of_this_package_asks_for_its_command(rundir):
     assert "encoder `jasper`," in card and "espnet2.bin" not in card
 
 
+def test_a_transducer_asks_for_its_command_and_its_own_search(rundir):
+    export(rundir, encoder="rnn", decoder="transducer")
+    card = format_card(STUDENT, TEACHER, rundir, {"search": "best_path"})
+    assert "python -m espnet_tutornet.bin.asr_inference" in card
+    assert "In percent, decoded as below." in card
+
+
 def test_a_student_without_distillation_says_so(rundir):
     run = replace(STUDENT, method="none", total_epochs=16)
     card = format_card(run, TEACHER, rundir, DECODING)

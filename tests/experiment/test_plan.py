@@ -197,6 +197,31 @@ def test_the_teacher_check_takes_best_paths_where_there_is_ctc(recipe):
     assert job.module == "espnet2.bin.asr_inference"
 
 
+def test_a_transducer_is_trained_and_decoded_where_its_loss_is(recipe):
+    """ESPnet's own commands want a package for it; masked is only what is asked for."""
+    conf = {**TRAIN, "decoder": "transducer", "model_conf": {"ctc_weight": 0.3}}
+    Path("conf/train_t.yaml").write_text(yaml.safe_dump(conf))
+    made = plan("none", student_asr_config="conf/train_t.yaml")
+    assert train(made, made.other_runs())[0].module.endswith(
+        "tutornet.bin.tutornet_train"
+    )
+    modules = {job.module for job in Commands(made).statistics_jobs()}
+    assert modules == {"espnet2.bin.asr_train", "espnet_tutornet.bin.tutornet_train"}
+    masked = plan("none", student_asr_config="conf/train_t.yaml", mask_padding="all")
+    job, *_ = train(masked, masked.other_runs())
+    assert job.module == "espnet_tutornet.bin.asr_train"
+    Path("exp/t_none_seed1/export").mkdir(parents=True)
+    Path("exp/t_none_seed1/export/config.yaml").write_text(yaml.safe_dump(conf))
+    for inference, words in (
+        ("conf/decode_ctc_bs1.yaml", ["--config", "conf/decode_ctc_bs1.yaml"]),
+        ("conf/decode_ctc_greedy.yaml", ["--beam_size", "1"]),
+    ):
+        made = plan("none", inference_config=inference)
+        (job,) = Commands(made).decode_jobs("t_none_seed1", ["test_clean"])
+        assert job.module == "espnet_tutornet.bin.asr_inference"
+        assert list(job.args[:2]) == words
+
+
 @pytest.mark.parametrize(
     "methods, options, idle",
     [
@@ -233,6 +258,9 @@ def test_tokens_are_the_teachers_where_posteriors_are_compared(recipe):
     assert plan("skd", teacher="x.zip").layout.token_name == "teacher"
     assert plan("rkd_task", teacher="x.zip").layout.token_name == "char"
     assert plan("skd", token_type="bpe", nbpe=80).layout.token_name == "bpe80"
+    for methods in ("skd", "rkd_task"):
+        made = plan(methods, teacher="x.zip", student_tokens="seen")
+        assert made.layout.tokendir == "data/token_list/teacher_seen"
 
 
 def test_our_encoders_are_those_that_are_registered():

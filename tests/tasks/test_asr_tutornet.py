@@ -1,5 +1,4 @@
 import argparse
-import importlib.util
 
 import pytest
 import torch
@@ -153,9 +152,30 @@ def test_nothing_is_recorded_of_a_block_that_is_refused(make_args, tmp_path):
 def test_skd_between_different_token_lists_is_refused(make_args, distill_conf, tokens):
     other = [*tokens[:3], "X", *tokens[4:]]
     with pytest.raises(
-        ValueError, match="first difference at 3: 'X' and 'B'.*RKD alone"
+        ValueError, match="first difference at 3: 'X' and 'B'.*seen.*RKD alone"
     ):
         build_with(make_args, distill_conf, token_list=other)
+
+
+def test_some_of_the_teachers_tokens_are_compared(
+    make_args, distill_conf, tokens, batch
+):
+    """Its D, <unk> and what it gives to B and C: the rest of a student of 5 tokens."""
+    fewer = [tokens[i] for i in (0, 1, 2, 5, 6)]
+    text = torch.tensor([[2, 3, 2], [3, 2, -1]])
+    batch = {**batch, "text": text}
+    for unseen in ("unk", "renormalise"):
+        conf = {**distill_conf, "unseen": unseen}
+        model = build_with(make_args, conf, token_list=fewer).train()
+        assert model.ctc.ctc_lo.out_features == 5
+        assert model.teacher.token_list == fewer
+        loss, stats, _ = model(**batch)
+        loss.backward()
+        assert stats["loss_skd"] > 0 and stats["loss_rkd"] > 0
+    with pytest.raises(
+        ValueError, match=r"unseen must be one of \['renormalise', 'unk"
+    ):
+        build_with(make_args, {**distill_conf, "unseen": "drop"})
 
 
 def test_a_teacher_of_another_sampling_rate_is_refused(make_args, distill_conf):
@@ -186,19 +206,6 @@ def test_first_difference_of_token_lists_is_named(student, teacher, message):
     check_token_lists(teacher, list(teacher))
     with pytest.raises(ValueError, match=message):
         check_token_lists(student, teacher)
-
-
-def test_a_transducer_without_its_loss_says_what_to_install(make_args):
-    if importlib.util.find_spec("warprnnt_pytorch"):
-        pytest.skip("ESPnet's transducer loss is installed")
-    args = make_args(
-        decoder="transducer",
-        decoder_conf={"rnn_type": "lstm", "num_layers": 1, "hidden_size": 8},
-        joint_net_conf={"joint_space_size": 8},
-        model_conf={"ctc_weight": 0.3},
-    )
-    with pytest.raises(ModuleNotFoundError, match="warprnnt_pytorch.*Install it"):
-        TutorNetTask.build_model(args)
 
 
 @pytest.mark.parametrize("conf", [{}, {"apply_time_warp": True}])
