@@ -19,6 +19,10 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out_dir", required=True, help="data/token_list/char, ...")
     parser.add_argument("--teacher_config", help="config.yaml of an ESPnet ASR model")
+    parser.add_argument(
+        "--seen_in",
+        help="File text of a data directory: take those tokens alone that it uses",
+    )
     group = parser.add_argument_group("from transcripts")
     group.add_argument("--text", help="File text of a data directory")
     group.add_argument("--token_type", choices=("char", *MODEL_TYPES))
@@ -34,8 +38,10 @@ def main(cmd: Optional[Sequence[str]] = None) -> None:
     if args.teacher_config is not None:
         if (args.text, args.token_type, args.nbpe) != (None, None, None):
             parser.error("--teacher_config decides on --text, --token_type and --nbpe")
-        tokens = copy_teacher_tokens(args.teacher_config, args.out_dir)
+        tokens = copy_teacher_tokens(args.teacher_config, args.out_dir, args.seen_in)
     else:
+        if args.seen_in is not None:
+            parser.error("--seen_in takes some of a teacher's: give --teacher_config")
         if args.text is None or args.token_type is None:
             parser.error("give --teacher_config, or both --text and --token_type")
         if args.token_type in MODEL_TYPES and args.nbpe is None:

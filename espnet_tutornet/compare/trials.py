@@ -21,9 +21,13 @@ DATA_OPTIONS = (
     *("unlabelled_sets", "num_labelled", "speed_perturb_factors", "token_type", "nbpe"),
     *("noisy_sets", "noise_db", "min_wav_duration", "max_wav_duration"),
     *BROUGHT,
-    *("text_case", "cleaner"),
+    *("text_case", "cleaner", "student_tokens"),
 )
-NEWER = ("text_case", "cleaner")  # empty, they leave older keys as they were
+NEWER = (
+    "text_case",
+    "cleaner",
+    "student_tokens",
+)  # empty, they leave older keys as they were
 TEACHER_OPTIONS = (
     *("teacher_asr_config", "teacher_epochs", "inference_asr_model", "asr_args"),
     "ngpu",

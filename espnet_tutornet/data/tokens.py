@@ -80,9 +80,7 @@ def make_token_list(
         ValueError: no transcripts, an unknown ``token_type``, or an ``nbpe`` that
             does not suit the text.
     """
-    transcripts = [" ".join(line.split()) for line in read_two_columns(text).values()]
-    if not any(transcripts):
-        raise ValueError(f"{text}: holds no transcripts.")
+    transcripts = _read_transcripts(text)
     if token_type == "char":
         tokens, model = _char_tokens(transcripts), None
     elif token_type in MODEL_TYPES:
@@ -98,21 +96,24 @@ def make_token_list(
 
 
 def copy_teacher_tokens(
-    config: Union[str, Path], out_dir: Union[str, Path]
+    config: Union[str, Path],
+    out_dir: Union[str, Path],
+    text: Optional[Union[str, Path]] = None,
 ) -> List[str]:
-    """Take over the token list of an ESPnet model.
+    """Take over the token list of an ESPnet model, or what of it a text uses.
 
     Args:
         config: the model's config.yaml.
         out_dir: gets the same files as from ``make_token_list``.
+        text: file ``text`` of a data directory; None: all tokens are taken.
 
     Returns:
-        The tokens.
+        The tokens, in the model's order.
 
     Raises:
         FileNotFoundError: the config, or a file that it names, is missing.
-        ValueError: the config has no usable token list, or its sentencepiece model
-            does not know the tokens.
+        ValueError: the config has no usable token list, its sentencepiece model does
+            not know the tokens, or the text holds no transcripts.
     """
     config = Path(config)
     try:
@@ -144,8 +145,19 @@ def copy_teacher_tokens(
                 f"{path}: does not know tokens of {config}: {', '.join(unknown[:5])}. "
                 "Expected the sentencepiece model that the teacher was trained with."
             )
+    if text is not None:
+        encode = load_encoder(token_type, None if model is None else path)
+        seen = {token for line in _read_transcripts(text) for token in encode(line)}
+        tokens = [t for t in tokens if t in seen or t in (BLANK, UNK, SOS_EOS)]
     _write(out_dir, tokens, model)
     return tokens
+
+
+def _read_transcripts(text: Union[str, Path]) -> List[str]:
+    transcripts = [" ".join(line.split()) for line in read_two_columns(text).values()]
+    if not any(transcripts):
+        raise ValueError(f"{text}: holds no transcripts.")
+    return transcripts
 
 
 def _char_tokens(transcripts: Iterable[str]) -> List[str]:

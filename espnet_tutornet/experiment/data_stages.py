@@ -89,10 +89,11 @@ class DataStages:
             self.call(
                 "bring_teacher", "--teacher", options.teacher, "--out_dir", folder
             )
-        if layout.token_name == "teacher":
+        text = layout.dump(layout.train_set, "text")
+        if layout.takes_teacher_tokens:
             source = ["--teacher_config", layout.teacher.config]
+            source += ["--seen_in", text] if options.student_tokens == "seen" else []
         else:
-            text = layout.dump(layout.train_set, "text")
             source = ["--token_type", options.token_type, "--nbpe", str(options.nbpe)]
             source += ["--text", text]
         self.call("make_tokens", *source, "--out_dir", layout.tokendir)

@@ -191,12 +191,20 @@ class Layout:
 
     # Tokens
     @property
+    def takes_teacher_tokens(self) -> bool:
+        """Whether the tokens are a brought teacher's; SKD compares them."""
+        options = self.options
+        wanted = options.token_type == "teacher" or options.student_tokens == "seen"
+        return wanted or (options.brings_teacher and self.uses_posteriors)
+
+    @property
     def token_name(self) -> str:
-        """Kind of the tokens; SKD compares them: a teacher brings its own."""
-        if self.options.brings_teacher and self.uses_posteriors:
-            return "teacher"
+        """Kind of the tokens."""
+        if self.takes_teacher_tokens:
+            seen = self.options.student_tokens == "seen"
+            return "teacher_seen" if seen else "teacher"
         kind = self.options.token_type
-        return kind if kind in ("char", "teacher") else f"{kind}{self.options.nbpe}"
+        return kind if kind == "char" else f"{kind}{self.options.nbpe}"
 
     @property
     def tokendir(self) -> str:

@@ -77,6 +77,9 @@ class Options:
     # Tokens
     token_type: str = option("char", "teacher: those of a brought one.", TOKEN_TYPES)
     nbpe: int = option(500, "Vocabulary size of bpe and unigram.")
+    student_tokens: str = option(
+        "", "Of a brought teacher's; empty: all; seen: train_set's.", ("all", "seen")
+    )
     unk_max: str = option("", "Most <unk> in the train or dev set, percent; empty: 1.")
     # Teacher
     teacher_asr_config: str = option("", "Train this; empty: the corpus'.", path=True)
@@ -239,11 +242,12 @@ class Options:
                 "--teacher_asr_train_config and --teacher_asr_model_file go together: "
                 "the config.yaml and the .pth of one model."
             )
-        if self.token_type == "teacher" and not self.brings_teacher:
-            raise UsageError(
-                "--token_type teacher takes over the tokens of a teacher that is "
-                "brought: give --teacher or --teacher_asr_train_config."
-            )
+        for name, value in (("token_type", "teacher"), ("student_tokens", "seen")):
+            if getattr(self, name) == value and not self.brings_teacher:
+                raise UsageError(
+                    f"--{name} {value} takes over tokens of a teacher that is "
+                    "brought: give --teacher or --teacher_asr_train_config."
+                )
 
     @property
     def brings_teacher(self) -> bool:

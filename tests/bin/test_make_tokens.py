@@ -28,6 +28,16 @@ def test_teacher_list(tmp_path):
     assert (tmp_path / "out/tokens.txt").read_text() == "<blank>\n<unk>\nA\n"
 
 
+def test_what_a_text_uses_of_a_teachers_list(tmp_path, text, capsys):
+    tokens = ["<blank>", "<unk>", "A", "T", "O", "<space>", "W", "<sos/eos>"]
+    config = {"token_list": tokens, "token_type": "char"}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    options = ["--teacher_config", f"{tmp_path}/config.yaml", "--seen_in", text]
+    main([*options, "--out_dir", f"{tmp_path}/out"])
+    assert read_tokens(tmp_path / "out/tokens.txt") == [t for t in tokens if t != "A"]
+    assert capsys.readouterr().out.endswith("out: 7 tokens\n")
+
+
 def test_nbpe_too_large_is_one_message(tmp_path, text, capsys):
     options = ["--token_type", "unigram", "--nbpe", "999", "--out_dir", "x"]
     with pytest.raises(SystemExit, match="1"):
@@ -41,6 +51,7 @@ def test_nbpe_too_large_is_one_message(tmp_path, text, capsys):
         ("--text x", "give --teacher_config, or both --text and --token_type"),
         ("--text x --token_type bpe", "--token_type bpe needs --nbpe"),
         ("--teacher_config x --nbpe 3", "--teacher_config decides on"),
+        ("--seen_in x --text x --token_type char", "give --teacher_config"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(capsys, options, match):

@@ -138,6 +138,27 @@ def test_teacher_bpe_files_are_found_from_its_recipe(tmp_path, text, monkeypatch
     assert _contents(tmp_path / "out") == _contents(lists)
 
 
+def test_the_pieces_that_a_text_uses_keep_their_order_and_spell_it(tmp_path, text):
+    lists = tmp_path / "bpe"
+    make_token_list(text, lists, "bpe", 23)
+    config = _teacher(
+        tmp_path,
+        token_list=str(lists / "tokens.txt"),
+        token_type="bpe",
+        bpemodel=str(lists / "bpe.model"),
+    )
+    few = tmp_path / "few"
+    few.write_text(text.read_text().splitlines()[0] + "\n")
+    every = read_tokens(lists / "tokens.txt")
+    seen = copy_teacher_tokens(config, tmp_path / "out", few)
+    assert len(seen) < len(every) and seen == [t for t in every if t in seen]
+    pieces = load_encoder("bpe", tmp_path / "out/bpe.model")(LINES[0])
+    assert set(seen) == {*pieces, "<blank>", "<unk>", "<sos/eos>"}
+    few.write_text("utt1\n")
+    with pytest.raises(ValueError, match="few: holds no transcripts"):
+        copy_teacher_tokens(config, tmp_path / "out", few)
+
+
 def test_teacher_with_another_model_is_refused(tmp_path, text):
     make_token_list(text, tmp_path / "bpe", "bpe", 23)
     config = _teacher(

@@ -42,7 +42,9 @@ def test_the_last_of_a_name_counts_and_dashes_are_lines():
         ("--skip_stages 2,3", "--skip_stages must be numbers of stages"),
         ("--teacher a.zip --teacher_asr_model_file b", "give one of them"),
         ("--teacher_asr_model_file b", "go together"),
-        ("--token_type teacher", "of a teacher that is brought"),
+        ("--token_type teacher", "--token_type teacher .*of a teacher that is brought"),
+        ("--student_tokens seen", "--student_tokens seen .*of a teacher that is br"),
+        ("--student_tokens some", "must be all or seen, got some"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(words, message):
