@@ -11,6 +11,7 @@ import torch
 from espnet_tutornet.cache.forms import VALUE_BYTES, PosteriorForm, build_hidden_form
 from espnet_tutornet.layers.independence import MASKED
 from espnet_tutornet.utils.files import atomic_write
+from espnet_tutornet.utils.reading import need_file
 
 FORMAT = 3
 FILE = "manifest.json"
@@ -129,12 +130,9 @@ def read_manifest(directory: Union[str, Path]) -> Manifest:
         FileNotFoundError: there is none: the dump never ended.
         ValueError: it is damaged, or of another version of this layout.
     """
-    path = Path(directory) / FILE
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no {path}: expected a complete cache of teacher outputs. Run the dump "
-            "(run.sh, stage 8) to its end."
-        )
+    expected = "a complete cache of teacher outputs"
+    hint = "Run the dump (run.sh, stage 8) to its end."
+    path = need_file(Path(directory) / FILE, expected, hint)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         found = content["format"]

@@ -39,6 +39,7 @@ from espnet_tutornet.data.fingerprint import check_fingerprint, fingerprint_data
 from espnet_tutornet.experiment.layout import name_decoding
 from espnet_tutornet.experiment.options import Options
 from espnet_tutornet.utils.files import atomic_write
+from espnet_tutornet.utils.reading import read_yaml
 
 
 class Comparison:
@@ -170,8 +171,7 @@ class Comparison:
         if not trial.rate:
             return trial.student
         path = self.out / "configs" / f"train_{trial.config_name}.yaml"
-        text = Path(trial.student).read_text(encoding="utf-8")
-        conf = yaml.safe_load(text)
+        conf = read_yaml(trial.student)
         conf["optim_conf"] = {**conf.get("optim_conf", {}), "lr": float(trial.rate)}
         with atomic_write(path) as f:
             yaml.safe_dump(conf, f, sort_keys=False)

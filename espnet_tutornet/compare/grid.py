@@ -20,10 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Mapping, Tuple, Union
 
-import yaml
-
 from espnet_tutornet.experiment.fields import to_word
 from espnet_tutornet.experiment.options import RENAMED, Options
+from espnet_tutornet.utils.reading import read_yaml
 
 GRID_KEYS = ("options", "studies")
 STUDY_KEYS = ("name", "students", "methods", "seeds", "options", "axes")
@@ -97,10 +96,7 @@ def read_grid(path: Union[str, Path], given: Mapping[str, str]) -> List[Setting]
             that is not for the grid, a value of the wrong kind, a name twice.
     """
     path = Path(path)
-    try:
-        grid = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: expected yaml, got {error}") from error
+    grid = read_yaml(path, "a grid of studies", "Give another --grid.")
     _check_keys(str(path), grid, GRID_KEYS, ("studies",))
     known = sorted(set(Options().words()) - set(OWN))
     common = _read_options(f"{path}: options", grid.get("options"), known)

@@ -13,6 +13,7 @@ from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from espnet_tutornet.scoring.significance import Errors
 from espnet_tutornet.utils.files import atomic_write
+from espnet_tutornet.utils.reading import need_file
 
 RESULTS, ERRORS = "results.csv", "errors.csv"
 COLUMNS = (
@@ -138,8 +139,7 @@ def read_results(path: Path) -> List[Row]:
 
 
 def _read_rows(path: Path, columns: Iterable[str]) -> List[Row]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file. Run the comparison first.")
+    need_file(path, "what a comparison has written", "Run the comparison first.")
     with path.open(encoding="utf-8", newline="") as f:
         reader = csv.DictReader(f)
         names = reader.fieldnames or []

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterable, List, Mapping, Optional, Tuple
 
-import yaml
-
 from espnet_tutornet.compare.grid import Setting, Values
 from espnet_tutornet.data.fingerprint import hash_corpus
 from espnet_tutornet.experiment.layout import name_config
 from espnet_tutornet.experiment.methods import Method
 from espnet_tutornet.experiment.options import RENAMED, Options
 from espnet_tutornet.experiment.plan import name_run
+from espnet_tutornet.utils.reading import parse_yaml
 
 BROUGHT = ("teacher", "teacher_asr_train_config", "teacher_asr_model_file")
 DATA_OPTIONS = (
@@ -79,9 +78,9 @@ class Trial:
     @property
     def first_directory(self) -> str:
         """Directory of its stage 1, empty where it has none."""
-        form = Method.parse(self.method).form
-        run = name_run(self.config_name, form, self.seed)
-        return f"exp/{self.setting.name}/{run}" if form else ""
+        method = Method.parse(self.method)
+        run = name_run(self.config_name, method.form, self.seed)
+        return f"exp/{self.setting.name}/{run}" if method.trains_first else ""
 
 
 @dataclass(frozen=True)
@@ -271,11 +270,8 @@ def hash_file(path: Path) -> str:
     Raises:
         ValueError: a file that ends in .yaml is none.
     """
-    data = path.read_bytes()
     if path.suffix in (".yaml", ".yml"):
-        try:
-            content = yaml.safe_load(data)
-            data = json.dumps(content, sort_keys=True, default=str).encode()
-        except yaml.YAMLError as error:
-            raise ValueError(f"{path}: expected yaml, got {error}. Mend it.") from error
+        data = json.dumps(parse_yaml(path), sort_keys=True, default=str).encode()
+    else:
+        data = path.read_bytes()
     return hashlib.sha256(data).hexdigest()

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 from espnet_tutornet.experiment.methods import rank_method
-from espnet_tutornet.experiment.training import read_yaml
 from espnet_tutornet.scoring.score import Counts, percentages
+from espnet_tutornet.utils.reading import read_yaml
 
 RUN_KEYS = ("student", "teacher", "method", "seed", "total_epochs")
 SIZE_KEYS = ("parameters", "rtf")  # that every measure.json has

@@ -20,6 +20,7 @@ from typing import Any, Dict, Optional, Sequence
 import yaml
 
 from espnet_tutornet.utils.files import atomic_write
+from espnet_tutornet.utils.reading import read_yaml
 
 COUNTABLE = ("sorted", "unsorted")
 NBEST = [10]  # ESPnet's own keep_nbest_models
@@ -185,24 +186,6 @@ def check_batch(conf: dict, processes: int) -> None:
 def count_lines(path: Path) -> int:
     """Count the lines of a file: a line an utterance."""
     return len(path.read_text(encoding="utf-8").splitlines())
-
-
-def read_yaml(path: Path) -> Dict[str, Any]:
-    """Read a mapping.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it holds something else.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such configuration.")
-    try:
-        conf = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: expected yaml, got {error}") from error
-    if not isinstance(conf, dict):
-        raise ValueError(f"{path}: expected a yaml mapping, got {type(conf).__name__}.")
-    return conf
 
 
 def apply_arguments(conf: dict, words: Sequence[str]) -> dict:

@@ -468,7 +468,7 @@ def test_one_comparison_a_directory(bench):
     [
         (["--nj", "0"], "--nj of 1 or more, got none and 0"),
         (["--recipe", "nowhere"], "nowhere/local/data.sh: no such file"),
-        (["--records", "nowhere"], "nowhere/results.csv: no such file"),
+        (["--records", "nowhere"], "no nowhere/results.csv: expected what a comp"),
         (
             ["--baseline", "kl"],
             "must be teacher or a method of the grid, none, skd, got kl",

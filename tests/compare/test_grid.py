@@ -83,7 +83,7 @@ def test_a_wrong_study_is_refused(tmp_path, change, message):
         ({"studies": [{"name": "a"}]}, "study 1: needs the key 'students', got name"),
         ({"studies": [STUDY, STUDY]}, "a comes 2 times. Give every study a name"),
         ({"studies": ["a"]}, "study 1: expected keys name, students"),
-        ("studies: [", "expected yaml, got"),
+        ("studies: [", "grid.yaml, line 1: expected yaml, got an error"),
     ],
 )
 def test_a_wrong_grid_is_refused(tmp_path, grid, message):

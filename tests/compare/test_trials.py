@@ -109,7 +109,7 @@ def test_comments_and_the_order_of_keys_are_no_change(tmp_path):
     path.write_text("opt: {a: 1, b: 3}\nlr: 0.1\n")
     assert hash_file(path) != first
     path.write_text("opt: {a: 1\n")
-    with pytest.raises(ValueError, match="a.yaml: expected yaml"):
+    with pytest.raises(ValueError, match="a.yaml, line 2: expected yaml"):
         hash_file(path)
 
 

@@ -182,7 +182,7 @@ def test_empty_expdir_says_what_to_run(tmp_path):
     "name, content, message",
     [
         ("run.yaml", "student: a\n", r"run\.yaml: expected the keys.*'seed'.*missing"),
-        ("run.yaml", "student: [\n", r"run\.yaml: expected yaml"),
+        ("run.yaml", "student: [\n", r"run\.yaml, line 2: expected yaml"),
         ("measure.json", '{"rtf": 1}', r"measure\.json: .*\['parameters'\] missing"),
         ("measure.json", "{", r"measure\.json: expected JSON"),
     ],

@@ -202,7 +202,7 @@ def test_a_file_that_is_no_mapping_is_refused(make, tmp_path):
     (tmp_path / "list.yaml").write_text("- 1\n")
     with pytest.raises(ValueError, match="list.yaml: expected a yaml mapping, got lis"):
         make("student", "list")
-    with pytest.raises(FileNotFoundError, match="none.yaml: no such configuration"):
+    with pytest.raises(FileNotFoundError, match="none.yaml: expected a configuration"):
         make("student", "none")
 
 

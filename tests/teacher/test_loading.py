@@ -34,9 +34,13 @@ def test_a_recurrent_model_does_not_drop_what_it_heard(save_asr, tmp_path, encod
 
 
 def test_missing_files_are_named(tmp_path, teacher_files):
-    with pytest.raises(FileNotFoundError, match="no teacher configuration at .*c.yaml"):
+    with pytest.raises(
+        FileNotFoundError, match="no .*c.yaml: expected the teacher's conf"
+    ):
         load_model(tmp_path / "c.yaml", teacher_files[1])
-    with pytest.raises(FileNotFoundError, match="no teacher parameters at .*m.pth"):
+    with pytest.raises(
+        FileNotFoundError, match="no .*m.pth: expected the teacher's param"
+    ):
         load_model(teacher_files[0], tmp_path / "m.pth")
 
 
