@@ -5,8 +5,13 @@ Planning them needs neither torch nor ESPnet. It reads what the stages before ma
 
 import shlex
 from pathlib import Path
-from typing import Dict, List, Sequence, Tuple
+from typing import List, Sequence, Tuple
 
+from espnet_tutornet.experiment.handover import (
+    copied_start,
+    teacher_files,
+    teacher_words,
+)
 from espnet_tutornet.experiment.plan import Plan, Run
 from espnet_tutornet.experiment.training import Budget, make_config, write_config
 from espnet_tutornet.experiment.traits import (
@@ -82,8 +87,8 @@ class Commands:
             epochs = options.stage_1_epochs
         elif first:
             epochs -= options.stage_1_epochs
-        depends = self._teacher_files() if learns else []
-        more = self._teacher_args() if learns else []
+        depends = teacher_files(layout) if learns else []
+        more = teacher_words(layout) if learns else []
         configs = [run.student]
         if learns:
             configs.append(options.overlay_of(run.overlay))
@@ -91,6 +96,10 @@ class Commands:
             directory = f"{options.expdir}/{first.name}"
             depends.insert(0, f"{directory}/.train.done")
             more += start_from(f"{directory}/{STAGE_1_MODEL}", configs[-1], learns)
+        elif run.method.copies:
+            copied, start = copied_start(layout, run.student, run.method.form)
+            depends.insert(0, copied)
+            more += start
         return self._train(
             directory=f"{options.expdir}/{run.name}",
             configs=configs,
@@ -274,26 +283,3 @@ class Commands:
         if nodes > 1:
             args += ["--dist_launcher", "slurm", "--dist_master_port", "29500"]
         return args
-
-    def _teacher_args(self) -> List[str]:
-        options, teacher = self.options, self.layout.teacher
-        model = [f"teacher.config={teacher.config}", f"teacher.model={teacher.model}"]
-        found: Dict[str, List[str]] = {"config": [], "online": model}
-        cached = [f"teacher.cache={self.layout.cache}"]
-        if options.cache_missing != "error":
-            cached.append(f"teacher.missing={options.cache_missing}")
-        if options.cache_missing == "online":
-            cached += model
-        found["cache"] = cached
-        values = list(found[options.teacher_outputs])
-        if options.mask_padding:
-            values.append(f"mask_padding={options.mask_padding}")
-        return [word for value in values for word in ("--distill_conf", value)]
-
-    def _teacher_files(self) -> List[str]:
-        teacher = self.layout.teacher
-        return {
-            "cache": [f"{self.layout.cache}/manifest.json"],
-            "online": [teacher.config, teacher.model],
-            "config": [],
-        }[self.options.teacher_outputs]

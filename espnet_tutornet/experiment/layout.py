@@ -106,7 +106,7 @@ class Layout:
                     "one."
                 )
         total, first = self.options.total_epochs, self.options.stage_1_epochs
-        if any(method.form for method in self.methods) and first >= total:
+        if any(method.trains_first for method in self.methods) and first >= total:
             raise UsageError(
                 f"--rkd_epochs {self.options.rkd_epochs} must be under --total_epochs "
                 f"{total}."
@@ -123,9 +123,9 @@ class Layout:
 
     # Methods
     @property
-    def forms(self) -> List[str]:
-        """The forms of stage 1 that any method starts from."""
-        return list(dict.fromkeys(m.form for m in self.methods if m.form))
+    def copied_forms(self) -> List[str]:
+        """The forms of stage 1 that copy blocks of the teacher."""
+        return list(dict.fromkeys(m.form for m in self.methods if m.copies))
 
     @property
     def uses_posteriors(self) -> bool:
@@ -146,6 +146,12 @@ class Layout:
 
     @property
     def prepared_sets(self) -> List[str]:
+    @property
+    def keeps_outputs(self) -> bool:
+        """Whether the teacher's outputs are kept for any student."""
+        wanted = self.options.teacher_outputs == "cache"
+        return wanted and any(m.criterion or m.trains_first for m in self.methods)
+
         """What stage 1 prepares with transcripts."""
         names = [*self.labelled_sets, self.valid_set, *self.clean_test_sets]
         return list(dict.fromkeys(names))
@@ -243,6 +249,10 @@ class Layout:
     def stats_of(self, config: str) -> str:
         """Return the directory of the statistics that a model is normalised by."""
         if self.options.teacher_dir and config == self.teacher.train_config:
+    def start_of(self, config: str, form: str) -> str:
+        """Return the directory of what a student begins as: copied blocks."""
+        return f"{self.options.expdir}/starts/{name_config(config)}_{form}"
+
             return f"{self.options.teacher_dir}/stats"
         return f"{self.options.expdir}/stats_{name_config(config)}"
 

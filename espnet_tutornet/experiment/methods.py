@@ -1,8 +1,8 @@
 """Methods of a comparison, as ``run.sh --methods`` names them.
 
 A method is ``none``, a criterion such as ``skd`` or ``kl``, or a form of stage 1 that
-begins with ``rkd``, an underscore, and ``task`` or a criterion: ``rkdmask_kl``. What a
-name means is said here and nowhere else.
+begins with ``rkd`` or ``copy``, an underscore, and ``task`` or a criterion:
+``rkdmask_kl``. What a name means is said here and nowhere else.
 """
 
 from dataclasses import dataclass
@@ -16,10 +16,14 @@ TITLES = {
     "skd": "SKD only",
     "rkd_task": "RKD, then task loss",
     "rkd_skd": "RKD, then SKD",
+    "copy_task": "Teacher's blocks, then task loss",
+    "copy_skd": "Teacher's blocks, then SKD",
 }
 ALONE = {"skdwithrkd": "SKD with RKD"}
 THEN = {"": "task loss", "skd": "SKD", **ALONE}
-STAGE_1, NONE, TASK = "rkd", "none", "task"
+TRAINED, COPIED = "rkd", "copy"  # what the forms of stage 1 begin with
+NONE, TASK = "none", "task"
+KINDS = {TRAINED: "RKD", COPIED: "Teacher's blocks"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Method:
         Method(name='rkdmask_kl', form='rkdmask', criterion='kl')
         >>> Method.parse("rkd_task").overlays, Method.parse("none").overlays
         (('rkd',), ())
+        >>> Method.parse("copy_skd").copies, Method.parse("copy_skd").overlays
+        (True, ('skd',))
     """
 
     name: str
@@ -52,7 +58,7 @@ class Method:
         if name == NONE:
             return cls(name)
         form, _, rest = name.partition("_")
-        if not form.startswith(STAGE_1):
+        if not form.startswith(tuple(KINDS)):
             return cls(name, criterion=name)
         if not rest:
             raise UsageError(
@@ -62,14 +68,25 @@ class Method:
         return cls(name, form, "" if rest == TASK else rest)
 
     @property
+    def trains_first(self) -> bool:
+        """Whether its stage 1 is a training, which takes some of the epochs."""
+        return self.form.startswith(TRAINED)
+
+    @property
+    def copies(self) -> bool:
+        """Whether the student begins as blocks of the teacher."""
+        return self.form.startswith(COPIED)
+
+    @property
     def overlays(self) -> Tuple[str, ...]:
-        """What is laid over a student's configuration, in its stages together."""
-        return tuple(filter(None, (self.form, self.criterion)))
+        """What ``distill_<name>.yaml`` is needed of; ``copy`` can do without."""
+        form = "" if self.form == COPIED else self.form
+        return tuple(filter(None, (form, self.criterion)))
 
     @property
     def needs_teacher(self) -> bool:
         """Whether a teacher plays a part."""
-        return bool(self.overlays)
+        return bool(self.form or self.criterion)
 
 
 def name_method(name: str) -> str:
@@ -85,8 +102,9 @@ def name_method(name: str) -> str:
     if not method.form:
         return ALONE.get(name, f"SKD ({name}) only")
     then = THEN.get(method.criterion, f"SKD ({method.criterion})")
-    kind = method.form[len(STAGE_1) :]
-    return f"RKD ({kind}), then {then}" if kind else f"RKD, then {then}"
+    start = COPIED if method.copies else TRAINED
+    kind = method.form[len(start) :]
+    return f"{KINDS[start]}{f' ({kind})' if kind else ''}, then {then}"
 
 
 def rank_method(name: str) -> tuple:
@@ -101,5 +119,6 @@ def rank_method(name: str) -> tuple:
         method = Method.parse(name)
         kind = "skd"
         if method.form:
-            kind = "rkd_skd" if method.criterion else "rkd_task"
+            start = COPIED if method.copies else TRAINED
+            kind = f"{start}_{'skd' if method.criterion else TASK}"
     return list(TITLES).index(kind), name not in TITLES, name

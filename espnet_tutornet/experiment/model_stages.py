@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import List, Optional, Sequence
 
 from espnet_tutornet.experiment.commands import Commands
+from espnet_tutornet.experiment.handover import copy_jobs
 from espnet_tutornet.experiment.launcher import Launcher
 from espnet_tutornet.experiment.layout import name_config
 from espnet_tutornet.experiment.plan import Plan, Run
@@ -75,8 +76,15 @@ class ModelStages:
             flush=True,
         )
 
-    def keep_outputs(self) -> None:
-        """Keep the teacher's outputs for all students."""
+    def hand_over(self) -> None:
+        """Keep the teacher's outputs for all students, and copy its blocks."""
+        if self.layout.keeps_outputs:
+            self._keep_outputs()
+        if self.layout.copied_forms:
+            jobs = copy_jobs(self.layout, self.commands.fs())
+            self.launch("copied blocks", jobs, 1)
+
+    def _keep_outputs(self) -> None:
         options, layout = self.options, self.layout
         teacher, valid = layout.teacher, layout.dump(layout.valid_set)
         backend = os.environ.get("cmd_backend", "local")

@@ -43,7 +43,7 @@ class Run:
     @property
     def stage_1(self) -> Optional["Run"]:
         """The run that it starts from."""
-        if self.first or not self.method.form:
+        if self.first or not self.method.trains_first:
             return None
         return Run(self.student, self.method, self.seed, first=True)
 
@@ -77,17 +77,18 @@ class Plan:
     # Runs
     def first_runs(self) -> List[Run]:
         """List the trainings of stage 1: one for each form, student and seed."""
-        methods = {m.form: m for m in self.layout.methods if m.form}
+        methods = {m.form: m for m in self.layout.methods if m.trains_first}
         return self._runs(methods.values(), first=True)
 
     def two_stage_runs(self) -> List[Run]:
         """List the trainings that go on from stage 1 with a criterion."""
-        return self._runs(m for m in self.layout.methods if m.form and m.criterion)
+        found = [m for m in self.layout.methods if m.trains_first and m.criterion]
+        return self._runs(found)
 
     def other_runs(self) -> List[Run]:
         """List the other trainings, those that go on with the task loss among them."""
-        found = [m for m in self.layout.methods if not (m.form and m.criterion)]
-        return self._runs(found)
+        methods = self.layout.methods
+        return self._runs(m for m in methods if not (m.trains_first and m.criterion))
 
     def runs(self) -> List[Run]:
         """List what is decoded and scored, in the order of the methods."""
@@ -114,8 +115,8 @@ class Plan:
         idle = {
             2: not (options.speed_perturb_factors or options.noisy_sets),
             6: not layout.teacher.train_config,
-            8: options.teacher_outputs != "cache" or not layout.uses_teacher,
-            9: not layout.forms,
+            8: not (layout.keeps_outputs or layout.copied_forms),
+            9: not self.first_runs(),
             10: not self.two_stage_runs(),
             11: not self.other_runs(),
         }

@@ -124,7 +124,7 @@ class Stages:
             5: self.models.collect_statistics,
             6: self.models.train_teacher,
             7: self.models.check_teacher,
-            8: self.models.keep_outputs,
+            8: self.models.hand_over,
             9: self.models.train_first,
             10: self.models.train_second,
             11: self.models.train_others,

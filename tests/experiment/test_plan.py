@@ -10,8 +10,10 @@ import yaml
 from espnet_tutornet.encoder.register import ENCODERS
 from espnet_tutornet.experiment.commands import Commands
 from espnet_tutornet.experiment.fields import UsageError
+from espnet_tutornet.experiment.handover import copy_jobs
 from espnet_tutornet.experiment.options import Options
 from espnet_tutornet.experiment.plan import Plan
+from espnet_tutornet.experiment.stages import Stages
 from espnet_tutornet.experiment.traits import OUR_ENCODERS, has_ctc
 
 TRAIN = {"encoder": "rnn", "batch_type": "sorted", "batch_size": 2}
@@ -118,6 +120,35 @@ def test_rkd_that_is_kept_on_takes_its_adapter_along(recipe):
     _, args, _ = train(made, made.runs())
     adapter = ":distiller.terms.rkd:distiller.terms.rkd"
     assert args["init_param"][1].endswith(f"valid.loss_rkd.best.pth{adapter}")
+
+
+def test_a_student_that_begins_as_blocks_of_its_teacher_has_all_epochs(recipe):
+    made = plan("copy_task copy_skd rkd_skd", total_epochs=10, seeds="1 2")
+    assert [run.name for run in made.first_runs()] == ["a_rkd_seed1", "a_rkd_seed2"]
+    copied = [run for run in made.other_runs() if run.seed == 1]
+    assert [run.name for run in copied] == ["a_copy_task_seed1", "a_copy_skd_seed1"]
+    for run in copied:
+        job, args, conf = train(made, [run])
+        assert conf["max_epoch"] == 10
+        assert args["init_param"] == ["exp/starts/a_copy/model.pth"]
+        assert Path("exp/starts/a_copy/.copy.done") in job.depends
+        assert ("distill_conf" in args) == (run.method.criterion == "skd")
+
+
+def test_blocks_are_copied_once_for_each_student_and_form(recipe):
+    Path("conf/distill_copyfirst.yaml").write_text("copy_layers: [0]\n")
+    made = plan("copy_task copy_skd copyfirst_task", seeds="1 2")
+    jobs = copy_jobs(made.layout, 8000)
+    assert [str(job.done) for job in jobs] == [
+        *("exp/starts/a_copy/.copy.done", "exp/starts/a_copyfirst/.copy.done")
+    ]
+    assert "overlay" not in args_of(jobs[0])
+    assert args_of(jobs[1])["overlay"] == ["conf/distill_copyfirst.yaml"]
+    assert Path("conf/distill_copyfirst.yaml") in jobs[1].depends
+    Path("conf/distill_copy.yaml").write_text("copy_layers: [0]\n")
+    assert "overlay" in args_of(copy_jobs(made.layout, 8000)[0])
+    with pytest.raises(UsageError, match="needs conf/distill_copylast.yaml"):
+        plan("copylast_skd")
 
 
 def test_the_task_loss_after_rkd_needs_no_teacher(recipe):
@@ -231,6 +262,8 @@ def test_a_transducer_is_trained_and_decoded_where_its_loss_is(recipe):
         ("rkd_skd", {"teacher_outputs": "online"}, {2, 8, 11}),
         ("", {}, {2, 8, 9, 10, 11}),
         ("none skd rkd_skd", {"teacher": "x.zip"}, {2, 6}),
+        ("copy_task", {}, {2, 9, 10}),
+        ("copy_skd", {"teacher_outputs": "online"}, {2, 9, 10}),
     ],
 )
 def test_stages_without_work_are_not_run(recipe, methods, options, idle):
@@ -272,3 +305,40 @@ def test_planning_loads_neither_torch_nor_espnet(recipe):
     code += "print(sorted({'torch', 'espnet2'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    "options, together",
+    [
+        ({}, True),
+        ({"inference_nj": 1}, False),
+        ({"stop_stage": 11}, False),
+        ({"skip_stages": "13"}, True),
+    ],
+)
+def test_students_are_decoded_while_the_last_ones_train(
+    recipe, monkeypatch, options, together
+):
+    """Each waits for its export, by the commands that its configuration needs."""
+    monkeypatch.delenv("train_cmd", raising=False)
+    students = "conf/train_a.yaml conf/train_j.yaml"
+    made = plan("none", student_asr_config=students, stage=11, **options)
+    stages, launched = Stages(made.options), {}
+    stages.check = lambda: None
+    stages.models.launch = lambda title, jobs, *a, **k: launched.update({title: jobs})
+    for after in ("decode", "score", "pack"):
+        monkeypatch.setattr(stages.models, after, lambda: None)
+    stages.run_all()
+    jobs = launched["students"]
+    kinds = [job.module.rpartition(".")[2] for job in jobs]
+    decodings = [job for job in jobs if job.log.name == "decode.log"]
+    assert kinds[:4] == ["asr_train"] * 2 + ["export_student"] * 2
+    if not together:
+        assert len(jobs) == 4 and not decodings
+        return
+    sets = len(made.layout.test_sets)
+    assert kinds[4:] == ["asr_inference"] * (3 * sets)  # teacher, a, j
+    for number, export in ((1, jobs[2]), (2, jobs[3])):
+        for job in decodings[number * sets : (number + 1) * sets]:
+            assert export.done in job.depends
+            assert job.module.startswith("espnet_tutornet") == (number == 2)
