@@ -137,6 +137,12 @@ class Layout:
         """Whether any student learns from the teacher."""
         return any(method.needs_teacher for method in self.methods)
 
+    @property
+    def keeps_outputs(self) -> bool:
+        """Whether the teacher's outputs are kept for any student."""
+        wanted = self.options.teacher_outputs == "cache"
+        return wanted and any(m.criterion or m.trains_first for m in self.methods)
+
     # Sets
     @cached_property
     def test_sets(self) -> List[str]:
@@ -146,12 +152,6 @@ class Layout:
 
     @property
     def prepared_sets(self) -> List[str]:
-    @property
-    def keeps_outputs(self) -> bool:
-        """Whether the teacher's outputs are kept for any student."""
-        wanted = self.options.teacher_outputs == "cache"
-        return wanted and any(m.criterion or m.trains_first for m in self.methods)
-
         """What stage 1 prepares with transcripts."""
         names = [*self.labelled_sets, self.valid_set, *self.clean_test_sets]
         return list(dict.fromkeys(names))
@@ -240,6 +240,10 @@ class Layout:
         """Directory of the teacher's outputs."""
         return self.options.teacher_cache or f"{self.teacher.directory}/outputs"
 
+    def start_of(self, config: str, form: str) -> str:
+        """Return the directory of what a student begins as: copied blocks."""
+        return f"{self.options.expdir}/starts/{name_config(config)}_{form}"
+
     def dir_of(self, run: str) -> str:
         """Return the directory of a run, the teacher's among them."""
         if run == self.teacher.name:
@@ -249,10 +253,6 @@ class Layout:
     def stats_of(self, config: str) -> str:
         """Return the directory of the statistics that a model is normalised by."""
         if self.options.teacher_dir and config == self.teacher.train_config:
-    def start_of(self, config: str, form: str) -> str:
-        """Return the directory of what a student begins as: copied blocks."""
-        return f"{self.options.expdir}/starts/{name_config(config)}_{form}"
-
             return f"{self.options.teacher_dir}/stats"
         return f"{self.options.expdir}/stats_{name_config(config)}"
 
