@@ -17,7 +17,8 @@ from espnet2.text.build_tokenizer import build_tokenizer
 
 from espnet_tutornet.data.data_dir import read_two_columns
 from espnet_tutornet.student.best_path import TooShort, find_best_path
-from espnet_tutornet.teacher.loading import load_model, sampling_rate
+from espnet_tutornet.teacher.kinds import sampling_rate
+from espnet_tutornet.teacher.loading import load_model
 from espnet_tutornet.utils.command import exit_on_error
 from espnet_tutornet.utils.files import atomic_write
 

@@ -36,6 +36,11 @@ def encode_in_batch(
     _, lens, hidden = encode_with_taps(
         model.encode, model.encoder, layers, speech, speech_lengths
     )
+    prompt = getattr(model, "prompt_frames", None)
+    if prompt is not None:  # frames before the audio, and silence behind it
+        end = prompt + hidden["last"].size(1)
+        inner = {name: x[:, prompt:end] for name, x in hidden.items() if name != "last"}
+        hidden = {**hidden, **inner}
     return lens, hidden
 
 

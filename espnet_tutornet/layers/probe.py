@@ -6,7 +6,7 @@ from typing import Iterable, Mapping
 import torch
 from torch import nn
 
-from espnet_tutornet.layers.taps import encode_with_taps
+from espnet_tutornet.layers.independence import encode_in_batch
 
 # Divisible by every usual hop (80, 100, 128, 160, 200, 256) times every usual
 # subsampling (1, 2, 3, 4, 6, 8): the difference of two outputs is then exact.
@@ -55,9 +55,7 @@ def probe_model(model: nn.Module, layers: Iterable[str] = ("last",)) -> Probe:
     for samples in (PROBE_START + PROBE_STEP, PROBE_START):
         speech = torch.zeros(1, samples, device=device)
         lengths = torch.tensor([samples], device=device)
-        _, lens, hidden = encode_with_taps(
-            model.encode, model.encoder, layers, speech, lengths
-        )
+        lens, hidden = encode_in_batch(model, layers, speech, lengths)
         frames.append(int(lens))
     model.train(was_training)
     for name, output in hidden.items():

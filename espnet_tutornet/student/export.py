@@ -12,12 +12,9 @@ from espnet_tutornet.asr.tutornet_model import student_state_dict
 from espnet_tutornet.encoder.register import ENCODERS
 from espnet_tutornet.experiment.card import NEEDS_US
 from espnet_tutornet.jobs.saving import save
-from espnet_tutornet.teacher.loading import (
-    ParametersMismatch,
-    build_filled,
-    load_parameters,
-    portable_names,
-)
+from espnet_tutornet.teacher.loading import build_filled
+from espnet_tutornet.teacher.names import ParametersMismatch, portable_names
+from espnet_tutornet.teacher.safe_load import load_parameters
 from espnet_tutornet.utils.files import atomic_dir
 
 # Where this training read and wrote: nobody else has these paths.

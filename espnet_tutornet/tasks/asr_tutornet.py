@@ -24,7 +24,7 @@ from espnet_tutornet.tasks.teachers import (
     refuse_augmentation,
     streams_of,
 )
-from espnet_tutornet.teacher.loading import check_sampling_rates, sampling_rate
+from espnet_tutornet.teacher.kinds import check_sampling_rates, sampling_rate
 from espnet_tutornet.teacher.mapped import map_teacher
 from espnet_tutornet.utils.config import check_keys, choose
 from espnet_tutornet.utils.files import atomic_write

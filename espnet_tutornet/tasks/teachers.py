@@ -13,8 +13,10 @@ from espnet_tutornet.cache.store import check_shards, load_codebooks, open_cache
 from espnet_tutornet.distill.distiller import TermNeeds
 from espnet_tutornet.teacher.cached import CachedTeacher
 from espnet_tutornet.teacher.ensemble import TeacherEnsemble
-from espnet_tutornet.teacher.loading import load_config, load_parameters
+from espnet_tutornet.teacher.kinds import identity
+from espnet_tutornet.teacher.loading import load_config
 from espnet_tutornet.teacher.online import OnlineTeacher
+from espnet_tutornet.teacher.safe_load import load_parameters
 from espnet_tutornet.utils.config import check_keys, choose
 from espnet_tutornet.utils.files import atomic_write
 
@@ -198,7 +200,8 @@ def _ids(shape_file: str) -> List[str]:
 def _check_fingerprint(
     cache: str, manifest: Manifest, masked: bool, config: str, model: str
 ) -> None:
-    found = fingerprint(vars(load_config(config)), load_parameters(model), masked)
+    conf = identity(vars(load_config(config)))
+    found = fingerprint(conf, load_parameters(model), masked)
     if found != manifest.fingerprint:
         raise RuntimeError(
             f"{cache} holds the outputs of another teacher, or of one that was asked "

@@ -22,13 +22,13 @@ from espnet_tutornet.cache.store import (
 )
 from espnet_tutornet.teacher.check import measure_hidden
 from espnet_tutornet.teacher.cluster import start_client
+from espnet_tutornet.teacher.kinds import check_sampling_rates
 from espnet_tutornet.teacher.listen import (
     Listener,
     Source,
     dump_shard,
     sample_codebooks,
 )
-from espnet_tutornet.teacher.loading import check_sampling_rates
 from espnet_tutornet.teacher.online import PADDING
 
 PER_UTTERANCE = 60  # bytes of headers and index lines an utterance and stream

@@ -16,8 +16,10 @@ from espnet_tutornet.cache.manifest import Manifest, Shard, fingerprint
 from espnet_tutornet.cache.store import load_codebooks, write_shard
 from espnet_tutornet.outputs import TeacherOutputs
 from espnet_tutornet.teacher.cluster import number_of_worker
+from espnet_tutornet.teacher.kinds import check_lengths, identity, padded_to
 from espnet_tutornet.teacher.loading import load_config
 from espnet_tutornet.teacher.online import OnlineTeacher
+from espnet_tutornet.teacher.safe_load import load_parameters
 
 CODEBOOK_FRAMES = 40_000  # enough for 256 centroids a group
 
@@ -108,7 +110,7 @@ class Listener:
         config = vars(load_config(self.source.config))
         return Manifest(
             fingerprint=fingerprint(
-                config, teacher.model.state_dict(), self.source.masked
+                identity(config), load_parameters(self.source.model), self.source.masked
             ),
             fs=teacher.fs,
             frame_shift=teacher.frame_shift,
@@ -139,10 +141,14 @@ class Listener:
         """Yield utterance id and stream -> (T, D) or (T, V), without padding.
 
         Raises:
-            ValueError: a batch is too short for the teacher; its utterances are named.
+            ValueError: utterances are too short or too long for the teacher; they are
+                named.
         """
         limit = int(self.source.batch_frames * self.teacher.frame_shift)
-        for batch in plan_batches(utt_ids, lengths, limit):
+        model, least = self.teacher.model, padded_to(self.teacher.model)
+        check_lengths(model, [lengths[utt_id] for utt_id in utt_ids], utt_ids)
+        heard = {utt_id: max(lengths[utt_id], least) for utt_id in utt_ids}
+        for batch in plan_batches(utt_ids, heard, limit):
             try:
                 said = self.listen(batch)
             except Exception as error:

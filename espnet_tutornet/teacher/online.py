@@ -19,7 +19,8 @@ from espnet_tutornet.layers.independence import (
 from espnet_tutornet.layers.padding import mask_padding
 from espnet_tutornet.layers.probe import probe_model
 from espnet_tutornet.outputs import TeacherOutputs
-from espnet_tutornet.teacher.loading import load_model, sampling_rate
+from espnet_tutornet.teacher.kinds import check_lengths, sampling_rate
+from espnet_tutornet.teacher.loading import load_model
 
 PADDING = {  # what the log says of how a teacher is asked
     MASKED: "no utterance hears the padding of its batch",
@@ -78,10 +79,13 @@ class OnlineTeacher:
         self.frame_shift, self.sizes = probe.frame_shift, probe.sizes
         self.padding = STOCK
         if masked:
-            mask_padding(model.encoder)
+            if model.encoder is not None:
+                mask_padding(model.encoder)
             self.padding = find_padding_rule(model, self.layers, self.frame_shift)
         self.fs: Optional[int] = None  # Hz; from_files knows it
-        self.token_list, self.blank_id = list(model.token_list), model.blank_id
+        # Mask-CTC has a token that its CTC layer does not
+        width = model.ctc.ctc_lo.out_features if model.ctc is not None else None
+        self.token_list, self.blank_id = model.token_list[:width], model.blank_id
 
     @classmethod
     def from_files(
@@ -108,9 +112,13 @@ class OnlineTeacher:
         speech, speech_lengths = batch["speech"], batch["speech_lengths"]
         if next(self.model.parameters()).device != speech.device:
             self.model.to(speech.device)
+        check_lengths(self.model, speech_lengths.tolist(), batch.get("utt_id", ()))
         unpadded = self.padding == UNPADDED
         encode = encode_without_padding if unpadded else encode_in_batch
-        lens, hidden = encode(self.model, self.layers, speech, speech_lengths)
+        devices = [speech.device] if speech.is_cuda else []
+        # some encoders draw random numbers, which are the student's
+        with torch.random.fork_rng(devices=devices):
+            lens, hidden = encode(self.model, self.layers, speech, speech_lengths)
         log_probs = None
         if self.use_posteriors:
             log_probs = self.model.ctc.log_softmax(hidden["last"])
@@ -132,5 +140,10 @@ class OnlineTeacher:
 
 
 def has_attention_decoder(model: ESPnetASRModel) -> bool:
-    """Whether the model has a decoder that attends; that of a transducer does not."""
-    return model.decoder is not None and not model.use_transducer_decoder
+    """Whether the model has a decoder that attends and writes word by word.
+
+    Those of transducers and of Mask-CTC do not. OWSM's wants a prompt.
+    """
+    if not isinstance(model, ESPnetASRModel) or model.decoder is None:
+        return False
+    return not model.use_transducer_decoder and not hasattr(model, "mask_token")

@@ -7,7 +7,8 @@ import yaml
 
 from espnet_tutornet.bin.export_student import main
 from espnet_tutornet.encoder.register import ENCODERS
-from espnet_tutornet.teacher.loading import load_model, names_of_202511
+from espnet_tutornet.teacher.loading import load_model
+from espnet_tutornet.teacher.names import names_of_202511
 
 
 @pytest.fixture

@@ -139,7 +139,7 @@ def test_bad_blocks_are_refused(make_args, distill_conf, change, message):
 @pytest.mark.parametrize("key, text", [("config", "configuration"), ("model", "param")])
 def test_missing_teacher_files_are_named(make_args, distill_conf, tmp_path, key, text):
     teacher = {**distill_conf["teacher"], key: str(tmp_path / "absent")}
-    with pytest.raises(FileNotFoundError, match=f"no teacher {text}.*absent"):
+    with pytest.raises(FileNotFoundError, match=f"absent: expected the.*{text}"):
         build_with(make_args, {**distill_conf, "teacher": teacher})
 
 

@@ -5,12 +5,9 @@ import torch
 import yaml
 from malicious import Malicious
 
-from espnet_tutornet.teacher.loading import (
-    load_config,
-    load_model,
-    load_parameters,
-    names_of_202511,
-)
+from espnet_tutornet.teacher.loading import load_config, load_model
+from espnet_tutornet.teacher.names import names_of_202511
+from espnet_tutornet.teacher.safe_load import load_parameters
 
 
 def test_loaded_model_is_complete_frozen_and_in_eval_mode(teacher_files):
