@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from statistics import mean
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from tabulate import tabulate
@@ -21,6 +20,7 @@ from espnet_tutornet.scoring.significance import (
     compare_seeds,
     correct_p_values,
 )
+from espnet_tutornet.utils.seeds import group_seeds, mean_known
 
 TEACHER = "teacher"  # as a baseline: the one training, against every seed
 Group = Tuple[str, str]  # student and method
@@ -82,9 +82,8 @@ def _tabulate(
 ) -> str:
     """Tabulate the runs of one setting: a row for a student and method."""
     sets = sorted({name for row in rows for name in scored_sets(row)})
-    groups: Dict[Group, List[Row]] = {}
-    for row in sorted(rows, key=_order):
-        groups.setdefault((row["student"], row["method"]), []).append(row)
+    found = group_seeds(rows, _order, seed=lambda row: int(row["seed"]))
+    groups = {(g[0]["student"], g[0]["method"]): g for g in found.values()}
     rated = any(row["learning_rate"] for row in rows)
     header = ["Student", "Method", *["Learning rate"] * rated, "Params", "Epochs"]
     header += ["Seeds", *(f"{unit} {name}" for name in sets for unit in ("WER", "CER"))]
@@ -96,8 +95,9 @@ def _tabulate(
     for (student, method), group in groups.items():
         first = group[0]
         line = [student, name_method(method), *[first["learning_rate"]] * rated]
-        sizes = _values(group, "parameters")
-        line += [format_size(mean(sizes)) if sizes else "-", first["total_epochs"]]
+        parameters = _mean(group, "parameters")
+        size = "-" if parameters is None else format_size(parameters)
+        line += [size, first["total_epochs"]]
         line.append(str(len(group)))
         for name in sets:
             line.append(format_spread(_values(group, f"wer_{name}"), len(group)))
@@ -123,8 +123,7 @@ def _warn_of_teachers(rows: Sequence[Row]) -> List[str]:
 
 
 def _order(row: Row) -> tuple:
-    rank = rank_method(row["method"])
-    return row["method"] != TEACHER, row["student"], rank, int(row["seed"])
+    return row["method"] != TEACHER, row["student"], rank_method(row["method"])
 
 
 def _values(group: Sequence[Row], column: str) -> List[float]:
@@ -132,8 +131,7 @@ def _values(group: Sequence[Row], column: str) -> List[float]:
 
 
 def _mean(group: Sequence[Row], column: str) -> Optional[float]:
-    values = _values(group, column)
-    return mean(values) if values else None
+    return mean_known(_values(group, column))
 
 
 def _compare_all(

@@ -167,7 +167,11 @@ def read_json(path: Path, keys: Sequence[str]) -> dict:
 
 
 def row_order(run: Run) -> tuple:
-    """Return the place of a run in a table; runs of one row share it."""
+    """Return the place of a run in a table; runs of one row share it.
+
+    Args:
+        run: a Run, or what has its student, method, teacher, epochs and config.
+    """
     # Without distillation the teacher plays no part.
     teacher = "" if run.method in ("teacher", "none") else run.teacher
     student = (run.method != "teacher", run.student, rank_method(run.method))

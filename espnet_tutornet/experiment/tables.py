@@ -14,6 +14,7 @@ from espnet_tutornet.experiment.results import (
     row_order,
 )
 from espnet_tutornet.scoring.score import COLUMNS, percentages
+from espnet_tutornet.utils.seeds import group_seeds, known, mean_known, tell_apart
 
 
 def list_sets(runs: Sequence[Run]) -> List[str]:
@@ -61,23 +62,21 @@ def summarise(runs: Sequence[Run]) -> Tuple[List[str], List[List[str]]]:
         methods in the order of :func:`rank_method`.
     """
     sets = list_sets(runs)
-    groups: Dict[tuple, List[Run]] = {}
-    for run in sorted(runs, key=row_order):
-        groups.setdefault(row_order(run), []).append(run)
+    groups = group_seeds(runs, row_order)
     header = ["Student", "Method", "Params", "Epochs", "Seeds"]
     header += [f"{unit} {name}" for name in sets for unit in ("WER", "CER")]
     header += ["RTF", *(f"WER change {name}" for name in sets)]
     rows = []
     for group in groups.values():
         first = group[0]
-        sizes = [run.parameters for run in group if run.parameters is not None]
-        params = format_size(mean(sizes)) if sizes else "-"
+        parameters = mean_known(run.parameters for run in group)
+        params = "-" if parameters is None else format_size(parameters)
         row = [first.student, _label(first, groups), params]
         row += [str(first.total_epochs), str(len(group))]
         for name in sets:
             row.append(format_spread(_rates(group, "wer", name), len(group)))
-            row.append(format_number(_mean(_rates(group, "cer", name)), 2))
-        row.append(format_number(_mean([r.rtf for r in group if r.rtf is not None]), 4))
+            row.append(format_number(mean_known(_rates(group, "cer", name)), 2))
+        row.append(format_number(mean_known(run.rtf for run in group), 4))
         baseline = _find_baseline(first, groups)
         row += [_change(group, baseline, name) for name in sets]
         rows.append(row)
@@ -86,14 +85,11 @@ def summarise(runs: Sequence[Run]) -> Tuple[List[str], List[List[str]]]:
 
 def _label(run: Run, groups: Dict[tuple, List[Run]]) -> str:
     """Name the method, and what tells it from other rows with the same name."""
-    alike = [key for key in groups if key[:4] == row_order(run)[:4]]
-    parts = []
-    if len({key[4] for key in alike}) > 1:
-        parts.append(f"from {run.teacher}")
-    if len({key[5] for key in alike}) > 1:
-        parts.append(run.config or "no config")
-    name = name_method(run.method)
-    return f"{name} ({', '.join(parts)})" if parts else name
+    ours = row_order(run)
+    alike = [key[4:] for key in groups if key[:4] == ours[:4]]
+    details = [(f"from {teacher}", conf or "no config") for teacher, conf in alike]
+    own = details[alike.index(ours[4:])]
+    return tell_apart(name_method(run.method), own, details)
 
 
 def _find_baseline(run: Run, groups: Dict[tuple, List[Run]]) -> Optional[List[Run]]:
@@ -111,12 +107,7 @@ def _find_baseline(run: Run, groups: Dict[tuple, List[Run]]) -> Optional[List[Ru
 
 
 def _rates(group: Sequence[Run], unit: str, test_set: str) -> List[float]:
-    rates = [run.rate(unit, test_set) for run in group]
-    return [rate for rate in rates if rate is not None]
-
-
-def _mean(values: Sequence[float]) -> Optional[float]:
-    return mean(values) if values else None
+    return known(run.rate(unit, test_set) for run in group)
 
 
 def format_spread(values: Sequence[float], seeds: int) -> str:
@@ -133,8 +124,8 @@ def format_spread(values: Sequence[float], seeds: int) -> str:
 def _change(
     group: Sequence[Run], baseline: Optional[Sequence[Run]], test_set: str
 ) -> str:
-    ours = _mean(_rates(group, "wer", test_set))
-    theirs = _mean(_rates(baseline or [], "wer", test_set))
+    ours = mean_known(_rates(group, "wer", test_set))
+    theirs = mean_known(_rates(baseline or [], "wer", test_set))
     return f"{100 * (ours / theirs - 1):+.1f}%" if ours is not None and theirs else "-"
 
 

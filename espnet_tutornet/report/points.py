@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from espnet_tutornet.experiment.methods import name_method, rank_method
+from espnet_tutornet.experiment.methods import name_method
+from espnet_tutornet.experiment.results import row_order
 from espnet_tutornet.report.experiments import Experiment
+from espnet_tutornet.utils.seeds import group_seeds, known, mean_known, tell_apart
 
 
 @dataclass(frozen=True)
@@ -40,54 +42,35 @@ def gather_points(experiments: Sequence[Experiment], inference: str) -> List[Poi
         experiments: in any order.
         inference: the scores to take, ``ctc_greedy`` of ``decode_ctc_greedy``.
     """
-    groups: Dict[tuple, List[Experiment]] = {}
-    for experiment in sorted(experiments, key=lambda e: (_order(e), e.seed)):
-        groups.setdefault(_order(experiment), []).append(experiment)
+    groups = group_seeds(experiments, _order)
     return [_point(key, group, groups, inference) for key, group in groups.items()]
 
 
 def _order(experiment: Experiment) -> tuple:
-    method = experiment.method
-    # Without distillation the teacher plays no part.
-    teacher = "" if method in ("teacher", "none") else experiment.teacher
-    details = (f"{experiment.total_epochs} epochs", teacher, experiment.config)
     folder = experiment.path.parent.name
-    student = (method != "teacher", experiment.student)
-    name = (*student, rank_method(method), method)
-    return (*name, *details, experiment.frame_weights, folder)
+    return (*row_order(experiment), experiment.frame_weights, folder)
+
+
+def _details(key: tuple) -> Tuple[str, ...]:
+    return (f"{key[3]} epochs", *key[4:])
 
 
 def _point(key, group, groups, inference) -> Point:
-    alike = [other for other in groups if other[:4] == key[:4]]
-    parts = [
-        key[place]
-        for place in range(4, len(key))
-        if len({other[place] for other in alike}) > 1 and key[place]
-    ]
     first = group[0]
-    name = name_method(first.method)
+    alike = [_details(other) for other in groups if other[:3] == key[:3]]
     runs = [e.scores[inference] for e in group if inference in e.scores]
     sets = sorted({test_set for run in runs for test_set in run.scores})
-    wer = {name: tuple(_known(run.rate("wer", name) for run in runs)) for name in sets}
+    wer = {name: tuple(known(run.rate("wer", name) for run in runs)) for name in sets}
     return Point(
         first.student,
         first.method,
-        f"{name} ({', '.join(parts)})" if parts else name,
+        tell_apart(name_method(first.method), _details(key), alike),
         tuple(group),
         wer,
-        _mean(run.parameters for run in runs),
-        _mean(run.rtf for run in runs),
-        _mean(run.macs_per_second for run in runs),
+        mean_known(run.parameters for run in runs),
+        mean_known(run.rtf for run in runs),
+        mean_known(run.macs_per_second for run in runs),
     )
-
-
-def _known(values) -> List[float]:
-    return [value for value in values if value is not None]
-
-
-def _mean(values) -> Optional[float]:
-    known = _known(values)
-    return mean(known) if known else None
 
 
 def pareto_front(points: Sequence[Tuple[float, float]]) -> List[int]:

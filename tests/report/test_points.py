@@ -58,6 +58,14 @@ def test_points_name_what_tells_methods_apart(tmp_path):
     assert labels == ["SKD only (x)", "SKD only (y)"]
 
 
+def test_points_are_told_apart_from_those_of_their_method_alone(tmp_path):
+    add_run(tmp_path, "a", {"clean": 100}, method="skd")
+    add_run(tmp_path, "b", {"clean": 100}, method="skd", teacher="other")
+    add_run(tmp_path, "c", {"clean": 100}, method="kl", total_epochs=16)
+    labels = [point.label for point in points_of(tmp_path)]
+    assert labels == ["SKD only (big)", "SKD only (other)", "SKD (kl) only"]
+
+
 def test_points_of_runs_without_score_or_size_say_so(tmp_path):
     add_run(tmp_path, "a", {}, sizes=None)
     (point,) = points_of(tmp_path)
