@@ -147,7 +147,8 @@ def _read_rows(path: Path, columns: Iterable[str]) -> List[Row]:
         if missing:
             raise ValueError(
                 f"{path}: expected the columns of a comparison, {', '.join(missing)} "
-                "missing. Remove the file and run the comparison again."
+                "missing. Give the --out_dir of a comparison, or run that again. The "
+                "table of a recipe's runs is another: its stage 13 writes scores.csv."
             )
         return list(reader)
 

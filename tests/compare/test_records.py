@@ -9,6 +9,7 @@ from espnet_tutornet.compare.records import (
     write_errors,
     write_results,
 )
+from espnet_tutornet.experiment.tables import write_csv
 from espnet_tutornet.scoring.significance import Errors
 
 TABLE = {
@@ -72,6 +73,15 @@ def test_a_run_is_found_by_its_inputs_wherever_it_was(tmp_path):
     assert records.errors_of("exp/s/c") == {}
     assert [found["run"] for found in records.find_teachers("s")] == ["t"]
     assert records.find_teachers("other") == []
+
+
+def test_the_table_of_a_recipe_is_told_from_that_of_a_comparison(tmp_path):
+    """It had the same name."""
+    with (tmp_path / "results.csv").open("w") as f:
+        write_csv([], f)
+    message = "results.csv: .*study, setting.* missing.*stage 13 writes scores.csv"
+    with pytest.raises(ValueError, match=message):
+        read_results(tmp_path / "results.csv")
 
 
 def test_a_missing_or_foreign_table_is_refused(tmp_path):
