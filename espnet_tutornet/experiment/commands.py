@@ -132,7 +132,8 @@ class Commands:
         """
         layout, options = self.layout, self.options
         config, model = self.model_of(run)
-        best_path = takes_best_path(config, options.inference_config, bool(kind))
+        source = self.sources.get(run, config)
+        best_path = takes_best_path(source, options.inference_config, bool(kind))
         jobs = []
         for name in sets:
             scp = f"{options.datadir}/{name}/wav.scp"

@@ -218,6 +218,12 @@ def test_decoding_is_by_the_search_that_is_asked_for(recipe):
     assert "decode_ctc_greedy/test_clean" in str(job.log)
 
 
+def test_best_paths_are_planned_before_there_is_a_student(recipe):
+    made = plan("none", inference_config="conf/decode_ctc_greedy.yaml")
+    (job,) = Commands(made).decode_jobs("a_none_seed1", ["test_clean"])
+    assert job.module == "espnet_tutornet.bin.best_path"
+
+
 def test_the_teacher_check_takes_best_paths_where_there_is_ctc(recipe):
     commands = Commands(plan("none"))
     (job,) = commands.decode_jobs("teacher", ["dev_clean"], "check")
