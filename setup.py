@@ -17,6 +17,7 @@ EXTRAS = {
     "hub": ["espnet_model_zoo", "huggingface_hub"],
     "cluster": ["dask-jobqueue"],
     "mini": ["hibari-tts"],
+    "espnet3": ["lightning", "jiwer"],
 }
 ALL = sorted(name for names in EXTRAS.values() for name in names)
 RECIPE = ROOT / "egs2/librispeech_tutornet/asr1"

@@ -14,6 +14,7 @@ EXTRAS = {
     "hub": ("espnet_model_zoo", "huggingface_hub"),
     "cluster": ("dask_jobqueue",),
     "mini": ("hibari",),
+    "espnet3": ("lightning", "jiwer"),
 }
 
 
