@@ -105,7 +105,3 @@ def main(words):
         for config in options["student_asr_config"].split():
             for seed in options["seeds"].split():
                 train(options, config, method, seed)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -1,11 +1,12 @@
 import csv
 import json
-import os
 import re
+import runpy
 import shutil
-import subprocess
+import signal
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -17,37 +18,25 @@ from espnet_tutornet.utils.lock import hold
 
 REPO = Path(__file__).resolve().parents[2]
 RECIPE = REPO / "egs2/librispeech_tutornet/asr1"
-FAKE = Path(__file__).with_name("fake_recipe.py")
+STAGES = runpy.run_path(str(Path(__file__).with_name("fake_recipe.py")))
 
 
 class FakeRunner:
-    """Processes of stages that pretend."""
+    """Stages that pretend, each call of them in a fork of this process."""
 
     @contextmanager
     def start(self, options, log):
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a") as f:
-            command = [sys.executable, str(FAKE), *options.given()]
-            process = subprocess.Popen(command, stdout=f, stderr=subprocess.STDOUT)
-        yield FakeProcess(process)
+        job = get_context("fork").Process(target=pretend, args=(options.given(), log))
+        job.start()
+        yield job
+        job.join()
 
 
-class FakeProcess:
-    """What a comparison asks a process."""
-
-    def __init__(self, process):
-        self.process = process
-
-    def join(self, timeout=None):
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(timeout)
-
-    def is_alive(self):
-        return self.process.poll() is None
-
-    @property
-    def exitcode(self):
-        return self.process.returncode
+def pretend(words, log):
+    """Run the stages; what they say goes to the log."""
+    sys.stdout = sys.stderr = log.open("a", buffering=1)
+    STAGES["main"](words)
 
 
 class Bench:
@@ -112,10 +101,16 @@ class Bench:
         return [r for r in rows if all(r[key] == v for key, v in wanted.items())]
 
 
+@pytest.fixture(autouse=True)
+def end_of_the_command():
+    """Take back how the command ends: forks of later tests inherited it, and hung."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
 @pytest.fixture
 def bench(tmp_path, capsys, monkeypatch):
-    paths = [str(REPO), os.environ.get("PYTHONPATH", "")]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
     monkeypatch.setattr("espnet_tutornet.compare.comparison.Runner", FakeRunner)
     return Bench(tmp_path, capsys)
 
