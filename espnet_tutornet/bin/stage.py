@@ -1,7 +1,8 @@
-"""Run one stage of run.sh: its number, or data or check, then the options of run.sh.
+"""Run one stage of run.sh: its number or name, then the options of run.sh.
 
-``data`` makes the data directories of the corpora that the recipe knows, for
-``local/data.sh``; ``check`` checks what shows only after stage 0.
+``data`` makes raw data directories of what the recipe knows, for ``local/data.sh``;
+``format`` formats those, or what another ``local/data.sh`` has written; ``check``
+checks what shows only after stage 0.
 """
 
 import sys
@@ -12,7 +13,7 @@ from espnet_tutornet.experiment.options import LAST_STAGE, Options
 from espnet_tutornet.experiment.stages import Stages
 from espnet_tutornet.utils.command import exit_on_error
 
-NAMES = ("data", "check")
+NAMES = ("data", "format", "check")
 
 
 @exit_on_error
@@ -28,6 +29,8 @@ def main(cmd: Optional[Sequence[str]] = None) -> None:
         stages = Stages(Options.parse(words))
         if name == "check":
             stages.check()
+        elif name == "format":
+            stages.data.format()
         else:
             stages.run(1 if name == "data" else int(name))
     except UsageError as error:

@@ -1,18 +1,11 @@
-"""Kaldi archives of compressed matrices; the one module that imports their library.
-
-ESPnet 202511 brings kaldiio, ESPnet 202611 omniio in its place: the same functions,
-the same bytes. Kaldi's own tools read what is written here.
-"""
+"""Kaldi archives of compressed matrices, which Kaldi's own tools read, too."""
 
 from pathlib import Path
 from typing import Dict, Iterable, Tuple, Union
 
 import numpy as np
 
-try:
-    from omniio import kaldi as kaldi_io
-except ImportError:
-    import kaldiio as kaldi_io
+from espnet_tutornet.utils.kaldi_io import kaldi_io
 
 # Kaldi's compression methods (compressed-matrix.h): bytes a value, and what they keep.
 TWO_BYTE_AUTO = 3  # 65536 steps from the matrix' least to its greatest value

@@ -30,6 +30,33 @@ class Utterance:
     text: str
 
 
+@dataclass(frozen=True)
+class RawUtterance:
+    """An utterance before its audio is looked at.
+
+    Attributes:
+        utt_id: unique name, without white space.
+        speaker: who speaks.
+        text: transcript; empty where there is none.
+        audio: entry of wav.scp: a file, ``command |``, or ``archive:offset``.
+        recording: id of the audio, of which there may be several utterances.
+        start: where it begins in the audio, in seconds.
+        end: where it ends; None: with the audio.
+        channel: from 0, where the audio has several; empty: not said.
+        num_samples: length that utt2num_samples tells; 0: not said.
+    """
+
+    utt_id: str
+    speaker: str
+    text: str
+    audio: str
+    recording: str
+    start: float = 0.0
+    end: Optional[float] = None
+    channel: str = ""
+    num_samples: int = 0
+
+
 def raise_problems(title: str, problems: Sequence[str]) -> None:
     """Raise one ValueError for all ``problems``, naming the first five.
 

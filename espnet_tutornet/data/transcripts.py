@@ -1,8 +1,10 @@
 """Rewrite or hide transcripts once, before tokens, trainings and scores see them."""
 
+import re
 import unicodedata
 from dataclasses import replace
-from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from pathlib import Path
+from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 from espnet_tutornet.data.data_dir import Utterance, raise_problems
 
@@ -14,10 +16,46 @@ def compose(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+def read_symbols(path: Union[str, Path]) -> List[str]:
+    """Read a file of non-linguistic symbols, such as ``<noise>``: one a line.
+
+    Args:
+        path: of the file; empty: there is none, and no symbol.
+
+    Returns:
+        The symbols, the longest first: one may begin with another.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a symbol has white space, or there is none.
+
+    Example:
+        >>> read_symbols("")
+        []
+    """
+    if not str(path):
+        return []
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{path}: no such file of non-linguistic symbols. Mend --nlsyms_txt."
+        ) from error
+    symbols = list(dict.fromkeys(filter(None, map(str.strip, lines))))
+    wrong = [symbol for symbol in symbols if len(symbol.split()) > 1]
+    if wrong or not symbols:
+        raise ValueError(
+            f"{path}: expected a symbol per line, such as <noise>, without white "
+            f"space, found {wrong[0] if wrong else 'none'!r}. Mend the file."
+        )
+    return sorted(symbols, key=len, reverse=True)
+
+
 def rewrite_texts(
     utterances: Iterable[Utterance],
     text_case: str = "",
     clean: Optional[Callable[[str], str]] = None,
+    symbols: Sequence[str] = (),
 ) -> List[Utterance]:
     """Clean transcripts, then write them in one case, with composed letters (NFC).
 
@@ -25,6 +63,7 @@ def rewrite_texts(
         utterances: those without a transcript stay without.
         text_case: ``upper``, ``lower``, or empty: as it is.
         clean: such as ESPnet's ``TextCleaner``; None: as it is.
+        symbols: non-linguistic ones, such as ``<noise>``, which stay as they are.
 
     Raises:
         ValueError: an unknown ``text_case``, or nothing is left of a transcript.
@@ -34,14 +73,22 @@ def rewrite_texts(
             f"text_case must be {' or '.join(TEXT_CASES)}, or empty, got {text_case!r}."
         )
     changes = [change for change in (clean, TEXT_CASES.get(text_case)) if change]
+    kept = re.compile(f"({'|'.join(map(re.escape, symbols))})") if symbols else None
     done, problems = [], []
+
+    def rewrite(text: str) -> str:
+        text = compose(text)
+        for change in changes:
+            text = compose(change(text)) if text.strip() else text
+        return text
+
     for utt in utterances:
         text = utt.text
         if text:
-            text = compose(text)
-            for change in changes:
-                text = compose(change(text))
-            text = " ".join(text.split())
+            # of three parts the second is a symbol, and so on
+            parts = kept.split(text) if kept else [text]
+            parts[::2] = map(rewrite, parts[::2])
+            text = " ".join("".join(parts).split())
             if not text:
                 problems.append(f"{utt.utt_id}: {utt.text!r} is left empty")
         done.append(replace(utt, text=text))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import List, Sequence
 
 from espnet_tutornet.experiment.launcher import Launcher
+from espnet_tutornet.experiment.options import SOURCES
 from espnet_tutornet.experiment.plan import Plan
 
 
@@ -21,24 +22,36 @@ class DataStages:
         self.call, self.load = launcher.call, launcher.load
 
     def make_data(self) -> None:
-        """Make the data directories of the corpora that the recipe knows."""
+        """Make raw data directories of what the recipe knows."""
         options, layout = self.options, self.layout
         downloads = os.environ.get("DOWNLOADS", "downloads")  # of db.sh
         source = ["--corpus", options.corpus, "--downloads", downloads]
-        if options.corpus_dir:
-            source = ["--corpus_dir", options.corpus_dir]
-        more = []
-        if options.num_labelled:
-            split = _split(layout.labelled_sets[0])
-            more = ["--num_labelled", options.num_labelled, "--labelled_split", split]
+        for name in SOURCES:
+            if getattr(options, name):
+                source = [f"--{name}", getattr(options, name)]
         self.call(
             "prepare_data",
             *source,
-            "--splits",
-            *map(_split, layout.prepared_sets),
-            "--unlabelled_splits",
-            *map(_split, options.unlabelled_sets.split()),
-            *("--out_dir", options.datadir, "--fs", options.fs),
+            "--sets",
+            *layout.prepared_sets,
+            "--unlabelled_sets",
+            *options.unlabelled_sets.split(),
+            *("--out_dir", options.datadir, "--nj", str(options.nj)),
+        )
+
+    def format(self) -> None:
+        """Format data directories: sampling rate, channel, segments, transcripts."""
+        options, layout = self.options, self.layout
+        more = []
+        if options.num_labelled:
+            more = ["--num_labelled", options.num_labelled]
+            more += ["--labelled_set", layout.labelled_sets[0]]
+        self.call(
+            "format_data",
+            *("--datadir", options.datadir, "--sets", *layout.prepared_sets),
+            "--unlabelled_sets",
+            *(f"{name}_unlabelled" for name in options.unlabelled_sets.split()),
+            *("--fs", options.fs, "--channel", options.channel),
             *("--text_case", options.text_case, "--cleaner", options.cleaner),
             *("--nj", str(options.nj)),
             *more,
@@ -122,7 +135,3 @@ class DataStages:
 
     def _fs(self) -> str:
         return Path(self.options.datadir, "fs").read_text().strip()
-
-
-def _split(name: str) -> str:
-    return name.replace("_", "-")

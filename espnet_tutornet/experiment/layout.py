@@ -11,7 +11,7 @@ from typing import Dict, List, Tuple, Union
 from espnet_tutornet.data.corpora.sets import CORPORA
 from espnet_tutornet.experiment.fields import UsageError
 from espnet_tutornet.experiment.methods import Method
-from espnet_tutornet.experiment.options import Options
+from espnet_tutornet.experiment.options import SOURCES, Options
 
 
 def name_config(config: str) -> str:
@@ -72,7 +72,8 @@ class Layout:
         self.options = options
         self.methods = [Method.parse(name) for name in options.methods.split()]
         corpus = CORPORA[options.corpus]
-        own = options.corpus_dir or (options.corpus == "mini" and options.train_set)
+        own = any(getattr(options, name) for name in SOURCES)
+        own = own or (options.corpus == "mini" and options.train_set)
         suffix = f"_{corpus.size}" if corpus.size and not own else ""
         self.students: List[str] = (
             options.student_asr_config or f"conf/train_student{suffix}.yaml"
@@ -86,6 +87,14 @@ class Layout:
         self._check()
 
     def _check(self) -> None:
+        sources = [f"--{name}" for name in SOURCES if getattr(self.options, name)]
+        if len(sources) > 1:
+            raise UsageError(f"{' and '.join(sources)}: give one source of data.")
+        channel = self.options.channel
+        if channel not in ("", "mix") and not channel.isdecimal():
+            raise UsageError(
+                f"--channel must be mix or a number from 0, got {channel}."
+            )
         for name in self.options.noisy_sets.split():
             if name not in self.clean_test_sets:
                 raise UsageError(

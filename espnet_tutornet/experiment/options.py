@@ -29,6 +29,7 @@ RENAMED = {  # what options were called before
 }
 LAST_STAGE = 14
 TOKEN_TYPES = ("char", "bpe", "unigram", "teacher")
+SOURCES = ("corpus_dir", "kaldi_dir", "manifest")  # in place of corpus
 SCORERS = ("sclite", "internal")
 
 
@@ -61,12 +62,17 @@ class Options:
     # Data
     corpus: str = option("mini", "What stage 1 makes or downloads.", tuple(CORPORA))
     corpus_dir: str = option("", "A corpus in LibriSpeech layout.", path=True)
+    kaldi_dir: str = option("", "Or data directories of Kaldi's, by name.", path=True)
+    manifest: str = option(
+        "", "Or SET.tsv, SET.jsonl, SET.json: their directory, or a path with SET."
+    )
     train_set: str = option("", "Split names with _ for -; empty: the corpus'.")
     valid_set: str = option("", "The dev set.")
     test_sets: str = option("", "What is decoded and scored.")
     unlabelled_sets: str = option("", "Splits whose audio alone is used to distil.")
     num_labelled: str = option("", "Use so many transcripts of train_set; empty: all.")
-    fs: str = option("auto", "Sampling rate in Hz; auto: that of the corpus.")
+    fs: str = option("auto", "Sampling rate in Hz, resampled; auto: the corpus'.")
+    channel: str = option("", "Of several: mix, or a number from 0; empty: mix.")
     noisy_sets: str = option("", "Test sets to decode with noise, too, as SET_noisy,")
     noise_db: str = option("0 10", "at signal-to-noise ratios drawn from this range.")
     speed_perturb_factors: str = option("", 'For example "0.9 1.0 1.1".')

@@ -153,6 +153,7 @@ class Stages:
                     command = [DATA_SH, *self.options.given()]
                     environment = {**os.environ, "python": sys.executable}
                     run_command(command, environment)
+                    self.data.format()
                 elif number not in training:
                     steps[number]()
                 elif number == training[-1]:

@@ -117,4 +117,4 @@ def test_no_other_module_imports_the_library():
         capture_output=True,
         text=True,
     )
-    assert found.stdout.split() == ["espnet_tutornet/cache/ark.py"]
+    assert found.stdout.split() == ["espnet_tutornet/utils/kaldi_io.py"]

@@ -55,8 +55,11 @@ export python
 stage check
 
 if runs_stage 1; then
-    log "Stage 1: Data: ${corpus_dir:-${corpus}} -> ${datadir}/{${sets// /,}} (what is not there is made, a minute for mini, or downloaded first)"
+    source="${corpus_dir}${kaldi_dir}${manifest}"
+    log "Stage 1: Data: ${source:-${corpus}} -> ${datadir}/org (what is not there is made, a minute for mini, or downloaded first)"
     local/data.sh "${options[@]}"
+    log "Stage 1: Format, sampling rate ${fs} -> ${datadir}/{${sets// /,}} (seconds; audio that changes faster than real time by 100 and more)"
+    stage format
 fi
 
 if runs_stage 2; then

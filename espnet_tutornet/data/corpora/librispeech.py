@@ -1,19 +1,13 @@
 """Read a corpus in the layout of LibriSpeech."""
 
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple, Union
+from typing import Dict, List, Tuple, Union
 
-import soundfile
-from tqdm import tqdm
-
-from espnet_tutornet.data.data_dir import Utterance, raise_problems, read_two_columns
+from espnet_tutornet.data.data_dir import RawUtterance, raise_problems, read_two_columns
 from espnet_tutornet.data.invisible import find_invisible, is_blank
-from espnet_tutornet.data.samples import FLOATING, describe_cut, describe_not_finite
 
 AUDIO_SUFFIXES = (".flac", ".ogg", ".opus", ".wav")
-THREADS = 8  # reading headers waits for the disk, not for the processor
 
 
 def list_splits(corpus_dir: Union[str, Path]) -> List[str]:
@@ -30,12 +24,9 @@ def list_splits(corpus_dir: Union[str, Path]) -> List[str]:
 
 
 def read_split(
-    corpus_dir: Union[str, Path],
-    split: str,
-    fs: Optional[int] = None,
-    needs_text: bool = True,
-) -> Tuple[List[Utterance], int]:
-    """Read audio, ``<split>/<speaker>/<chapter>/<speaker>-<chapter>-<utt>.flac``.
+    corpus_dir: Union[str, Path], split: str, needs_text: bool = True
+) -> List[RawUtterance]:
+    """Find audio, ``<split>/<speaker>/<chapter>/<speaker>-<chapter>-<utt>.flac``.
 
     Or .ogg, .opus, .wav. A cut Ogg file is shorter; nothing here can tell.
 
@@ -45,17 +36,14 @@ def read_split(
     Args:
         corpus_dir: directory that holds the splits.
         split: its name, for example ``train-clean``.
-        fs: sampling rate that every file must have; None takes that of the first.
         needs_text: whether to read transcripts.
 
     Returns:
-        The utterances sorted by id, and the sampling rate.
+        The utterances, sorted by id. No audio is opened.
 
     Raises:
         FileNotFoundError: there is no such corpus or split.
-        ValueError: transcripts and audio disagree, a file cannot be read, is not
-            mono, has another sampling rate, or samples that are NaN or infinite. Names
-            up to five of them.
+        ValueError: transcripts and audio disagree; names up to five.
 
     Example:
         >>> read_split("/corpora/mine", "train-clean")  # doctest: +SKIP
@@ -88,13 +76,10 @@ def read_split(
             f"{split_dir}: no utterances, expected "
             "<speaker>/<chapter>/<speaker>-<chapter>-<utt>.flac"
         )
-    paths = [audio[utt_id] for utt_id in sorted(audio)]
-    lengths, fs = _read_lengths(split_dir, paths, fs)
-    utterances = [
-        Utterance(p.stem, p.parent.parent.name, str(p), n, texts[p.stem])
-        for p, n in zip(paths, lengths)
+    return [
+        RawUtterance(i, audio[i].parent.parent.name, texts[i], str(audio[i]), i)
+        for i in sorted(audio)
     ]
-    return utterances, fs
 
 
 def _read_transcripts(split_dir: Path) -> Tuple[Dict[str, str], List[str]]:
@@ -129,47 +114,3 @@ def _find_audio(split_dir: Path) -> Tuple[Dict[str, Path], List[str]]:
             names = ", ".join(map(str, paths))
             problems.append(f"id {utt_id} comes twice: {names}")
     return {utt_id: paths[0] for utt_id, paths in found.items()}, problems
-
-
-def _read_lengths(
-    split_dir: Path, paths: List[Path], fs: Optional[int]
-) -> Tuple[List[int], int]:
-    with ThreadPoolExecutor(THREADS) as pool:
-        read = pool.map(_read_header, paths)
-        headers = list(tqdm(read, split_dir.name, total=len(paths), disable=None))
-    fs = fs or next((h[1] for h in headers if not isinstance(h, str)), None)
-    problems = []
-    for path, header in zip(paths, headers):
-        if isinstance(header, str):
-            problems.append(header)
-        elif header[1] != fs:
-            problems.append(
-                f"{path}: sampling rate {header[1]} Hz, expected {fs} Hz. Resample it "
-                f"(sox, soxr), or pass --fs {header[1]} if all files have that rate"
-            )
-    raise_problems(f"{split_dir}: audio that cannot be used", problems)
-    return [header[0] for header in headers], fs
-
-
-def _read_header(path: Path) -> Union[Tuple[int, int], str]:
-    """Return (number of samples, sampling rate), or what is wrong with the file."""
-    try:
-        with soundfile.SoundFile(str(path)) as f:
-            if f.channels != 1:
-                return f"{path}: {f.channels} channels, expected 1. Mix it down"
-            if f.frames < 1:
-                return f"{path}: holds no samples. Fetch it again"
-            found = describe_cut(path)
-            if found:
-                return f"{path}: {found}. Fetch it again"
-            # A FLAC file cut short has a sound header, but its end is not there.
-            f.seek(f.frames - 1)
-            if f.subtype in FLOATING:
-                f.seek(0)
-                found = describe_not_finite(f.read(dtype="float32"), f.samplerate)
-                if found:
-                    advice = "Convert the original again, or remove the file"
-                    return f"{path}: {found}. {advice}"
-            return f.frames, f.samplerate
-    except (soundfile.SoundFileError, OSError) as error:
-        return f"{path}: cannot be read ({error}). Fetch it again"
