@@ -5,7 +5,10 @@ from typing import Optional, Tuple
 import torch
 from espnet2.asr.encoder.abs_encoder import AbsEncoder
 from espnet2.asr.encoder.linear_encoder import TooShortUttError
+from espnet2.asr_transducer.utils import TooShortUttError as TransducerTooShort
 from torch import Tensor
+
+TOO_SHORT = (TooShortUttError, TransducerTooShort)  # what encoders of ESPnet raise
 
 
 class Frames:

@@ -5,6 +5,7 @@ from typing import List, Optional
 import torch
 from torch import Tensor
 
+from espnet_tutornet.encoder.frames import TOO_SHORT
 from espnet_tutornet.layers.ctc_path import collapse_path
 
 
@@ -32,9 +33,7 @@ def find_best_path(model: torch.nn.Module, wave: Tensor) -> Optional[List[int]]:
         raise TooShort(f"{len(wave)} samples are too few for one window of the STFT.")
     try:
         encoder_out, _ = model.encode(wave[None], torch.tensor([len(wave)]))
-    except Exception as error:
-        if type(error).__name__ != "TooShortUttError":  # each release has its own
-            raise
+    except TOO_SHORT as error:
         raise TooShort(f"{len(wave)} samples are too few: {error}") from error
     if isinstance(encoder_out, tuple):  # with what inner blocks say
         encoder_out = encoder_out[0]

@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 from espnet_tutornet.cache.forms import learn_codebooks, useful_codes
 from espnet_tutornet.cache.manifest import Manifest, Shard, fingerprint
 from espnet_tutornet.cache.store import load_codebooks, write_shard
+from espnet_tutornet.encoder.frames import TOO_SHORT
 from espnet_tutornet.outputs import TeacherOutputs
 from espnet_tutornet.teacher.cluster import number_of_worker
 from espnet_tutornet.teacher.kinds import check_lengths, identity, padded_to
@@ -153,9 +154,9 @@ class Listener:
                 said = self.listen(batch)
             except Exception as error:
                 longest = max(lengths[utt_id] for utt_id in batch)
-                # each ESPnet has its own TooShortUttError; torch's STFT names nothing
-                if type(error).__name__ != "TooShortUttError" and (
-                    longest > self.teacher.frame_shift
+                # torch's STFT raises nothing of its own
+                if longest > self.teacher.frame_shift and (
+                    not isinstance(error, TOO_SHORT)
                 ):
                     raise
                 raise ValueError(

@@ -3,7 +3,13 @@ import math
 import pytest
 import torch
 
-from espnet_tutornet.encoder.frames import Frames, FramesEncoder, clear_padding, enter
+from espnet_tutornet.encoder.frames import (
+    TOO_SHORT,
+    Frames,
+    FramesEncoder,
+    clear_padding,
+    enter,
+)
 
 
 def frames_of(lens):
@@ -38,6 +44,14 @@ def test_enter_refuses_an_utterance_without_frames():
     with pytest.raises(TooShortUttError, match=message) as error:
         enter(torch.zeros(2, 3, 4), torch.tensor([3, 0]))
     assert (error.value.actual_size, error.value.limit) == (0, 1)
+
+
+def test_what_is_too_short_has_a_class_for_each_kind_of_espnets_models():
+    from espnet2.asr_transducer.utils import TooShortUttError as Transducer
+    from espnet2.bin.asr_inference import TooShortUttError
+
+    assert set(TOO_SHORT) == {TooShortUttError, Transducer}
+    assert TooShortUttError is not Transducer
 
 
 def test_clear_padding_is_differentiable_beside_nan():

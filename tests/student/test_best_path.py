@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from espnet_tutornet.student.best_path import find_best_path
+from espnet_tutornet.encoder.frames import TOO_SHORT
+from espnet_tutornet.student.best_path import TooShort, find_best_path
 
 
 class Told(nn.Module):
@@ -33,6 +34,16 @@ def test_repeats_are_merged_before_blanks_are_dropped(frames, path):
     wave = torch.tensor(frames, dtype=torch.float32).repeat_interleave(2)
     assert find_best_path(Told(), wave) == path
     assert find_best_path(Told(ctc=False), wave) is None
+
+
+@pytest.mark.parametrize("raised", TOO_SHORT)
+def test_what_espnet_finds_too_short_is(raised):
+    class Short(Told):
+        def encode(self, speech, speech_lengths):
+            raise raised("one frame of two", 1, 2)
+
+    with pytest.raises(TooShort, match="3 samples are too few: one frame of two"):
+        find_best_path(Short(), torch.zeros(3))
 
 
 def test_the_outputs_of_inner_blocks_are_passed_over():
