@@ -10,7 +10,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache, partial
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Callable, Dict, Iterable, Iterator, List, Union
 
@@ -24,6 +24,7 @@ from espnet_tutornet.data.mini.speech import (
     load_voices,
     speak,
 )
+from espnet_tutornet.utils.extras import needs_extra
 from espnet_tutornet.utils.files import atomic_dir, atomic_write
 
 MARKER = "mini_corpus.json"
@@ -105,13 +106,8 @@ def _check_marker(
 
 def _versions() -> Dict[str, str]:
     """Return the versions of the libraries that decide about the samples."""
-    try:
+    with needs_extra("mini", "the mini corpus"):
         return {name: version(name) for name in ("hibari-tts", "onnxruntime", "soxr")}
-    except PackageNotFoundError as error:
-        raise RuntimeError(
-            f"making the mini corpus needs {error.name}, which is not installed. "
-            "Run: pip install 'espnet_tutornet[mini]'"
-        ) from error
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from typing import Dict
 import numpy as np
 import soxr
 
+from espnet_tutornet.utils.extras import needs_extra
+
 SAMPLE_RATE = 8000  # Hz
 SPEECH_LEVEL = -26.0  # dB below full scale, RMS of the speech before the gain
 _EDGE = 0.1  # s of pause kept before and after the speech
@@ -56,14 +58,9 @@ def load_voices() -> Dict[bool, object]:
     Raises:
         RuntimeError: hibari-tts is not installed.
     """
-    try:
+    with needs_extra("mini", "the voice of the mini corpus"):
         from hibari import Hibari
         from hibari.g2p import G2P
-    except ImportError as error:
-        raise RuntimeError(
-            f"the mini corpus is spoken by hibari-tts, which cannot be imported "
-            f"({error}). Run: pip install 'espnet_tutornet[mini]'"
-        ) from error
     return {british: Hibari(threads=1, g2p=G2P(british=british)) for british in (0, 1)}
 
 

@@ -1,5 +1,6 @@
 import json
 import shutil
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 import soundfile
@@ -120,10 +121,12 @@ def test_directory_of_another_corpus_is_refused(tmp_path):
 
 def test_missing_library_is_named_before_anything_is_written(tmp_path, monkeypatch):
     def version(name):
-        raise mini_corpus.PackageNotFoundError(name)
+        raise PackageNotFoundError(name)
 
     monkeypatch.setattr(mini_corpus, "version", version)
-    with pytest.raises(RuntimeError, match=r"needs hibari-tts.*tutornet\[mini\]"):
+    with pytest.raises(
+        RuntimeError, match=r"hibari-tts is not installed.*tutornet\[mini\]"
+    ):
         make_mini_corpus(tmp_path / "mini")
     assert not (tmp_path / "mini").exists()
 
