@@ -52,11 +52,6 @@ def get_parser() -> argparse.ArgumentParser:
         "into the frames of the encoder that makes the fewest",
     )
     group.add_argument(
-        "--samples_per_frame",
-        type=int,
-        help="In their place: samples per frame, hop size times subsampling",
-    )
-    group.add_argument(
         "--unk_max",
         type=float,
         default=1.0,
@@ -110,9 +105,7 @@ def _filter(
         vocabulary = read_tokens(args.token_list)
         texts = [utt.text for utt in kept]
         print(check_unknown(args.out_dir, texts, encode, vocabulary, args.unk_max))
-        samples, lost = args.samples_per_frame, 1
-        if args.configs:
-            samples, lost, frames = _frame_shift(args.configs, args.fs)
+        samples, lost, frames = _frame_shift(args.configs, args.fs)
         kept, dense = filter_by_ctc(kept, encode, vocabulary, samples, lost)
         removed += dense
     return kept, removed, frames
@@ -134,10 +127,7 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error(
             "--fs goes with --min_wav_duration, --max_wav_duration or --configs"
         )
-    if args.configs is not None and args.samples_per_frame is not None:
-        parser.error("give --configs or --samples_per_frame, not both")
-    frames = args.configs or args.samples_per_frame
-    needed = (args.token_list, args.token_type, frames)
+    needed = (args.token_list, args.token_type, args.configs)
     if any(n is None for n in needed) and any(n is not None for n in needed):
         parser.error("--token_list, --token_type and --configs go together")
     if args.token_type == "bpe" and args.bpemodel is None:

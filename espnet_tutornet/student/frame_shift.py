@@ -84,7 +84,7 @@ def _measure(config: Path, fs: int) -> FrameShift:
     if second <= first:
         raise ValueError(
             f"{config}: made {first} frames of {step} samples and {second} of twice as "
-            "many, expected more of more audio. Give --samples_per_frame instead."
+            "many, expected more of more audio. Give another configuration."
         )
     samples = math.ceil(step / (second - first))
     return FrameShift(samples, step // samples - first, config)

@@ -28,9 +28,23 @@ def _run(data, source, *options):
     return {path.name: path.read_text() for path in (data / "dump").iterdir()}
 
 
-def _ctc(data):
+def _config(data, layers):
+    """Write a configuration; each layer halves the frames of 10 ms."""
+    frontend_conf = {"fs": "auto", "hop_length": "10ms", "n_mels": 20}
+    encoder_conf = {"rnn_type": "gru", "num_layers": layers, "hidden_size": 6}
+    encoder_conf.update(output_size=10, subsample=[2] * layers)
+    conf = {"frontend": "default", "frontend_conf": frontend_conf, "encoder": "rnn"}
+    conf.update(encoder_conf=encoder_conf, model_conf={"ctc_weight": 1.0})
+    path = data / f"train_{layers}.yaml"
+    path.write_text(yaml.safe_dump(conf))
+    return str(path)
+
+
+def _ctc(data, *layers):
+    """Return options of the CTC filter: 320 samples a frame, if nothing is said."""
     tokens = ["--token_list", f"{data}/char/tokens.txt", "--token_type", "char"]
-    return [*tokens, "--samples_per_frame", "320"]
+    configs = [_config(data, count) for count in layers or (2,)]
+    return [*tokens, "--fs", "8000", "--configs", *configs]
 
 
 def test_both_steps_after_each_other_and_twice(data, capsys):
@@ -42,14 +56,15 @@ def test_both_steps_after_each_other_and_twice(data, capsys):
     )
     assert first == _run(data, "data", *DURATION)
     second = _run(data, "dump", *_ctc(data))
-    dense = "dense\tctc_target_longer_than_frames\t10>4\n"
+    # 1600 samples are 6 frames of 320, the last for what is left at the end
+    dense = "dense\tctc_target_longer_than_frames\t10>6\n"
     assert second["removed.tsv"] == first["removed.tsv"] + dense
     assert second["text"] == "good AB\n"
     assert second == _run(data, "dump", *_ctc(data))
     assert len(read_data_dir(data / "data")) == 4
     out = capsys.readouterr().out
-    assert "dump: kept 1, removed 1 (1 ctc_target_longer_than_frames)\n" in out
-    assert out.endswith("dump: kept 1, removed 0 (-)\n")
+    assert "dump: kept 1, removed 1 (1 ctc_target_longer_than_frames); frames of" in out
+    assert "dump: kept 1, removed 0 (-); frames of 40 ms" in out.splitlines()[-1]
 
 
 def _small_letters(data):
@@ -96,9 +111,9 @@ def test_one_limit_is_enough(data):
 def test_bpe_targets_are_counted_in_pieces(data):
     make_token_list(data / "data/text", data / "bpe", "bpe", 9)
     options = ["--token_list", f"{data}/bpe/tokens.txt", "--token_type", "bpe"]
-    options += ["--bpemodel", f"{data}/bpe/bpe.model", "--samples_per_frame", "200"]
+    options += ["--bpemodel", f"{data}/bpe/bpe.model", *_ctc(data)[4:]]
     files = _run(data, "data", *options)
-    # 7 frames hold its pieces (▁AB ABAB ABAB, so 4), but not its 10 letters.
+    # 6 frames hold its pieces (▁AB ABAB ABAB, so 4), but not its 10 letters.
     assert "dense ABABABABAB\n" in files["text"]
 
 
@@ -148,11 +163,7 @@ def test_nothing_left_is_an_error_and_keeps_the_old(data, capsys):
         ("--configs x --fs 8000".split(), "--token_type and --configs go together"),
         ("--configs x".split(), "--fs goes with"),
         (
-            "--configs x --fs 8000 --samples_per_frame 320".split(),
-            "give --configs or --samples_per_frame, not both",
-        ),
-        (
-            "--token_list x --token_type bpe --samples_per_frame 1".split(),
+            "--token_list x --token_type bpe --configs x --fs 8000".split(),
             "--token_type bpe needs --bpemodel",
         ),
     ],
@@ -163,32 +174,15 @@ def test_options_that_do_not_fit_are_refused(data, capsys, options, match):
     assert match in capsys.readouterr().err
 
 
-@pytest.fixture
-def config(tmp_path):
-    """Return config(name, layers): each halves the frames of 10 ms; as a file."""
-
-    def write(name, layers):
-        frontend_conf = {"fs": "auto", "hop_length": "10ms", "n_mels": 20}
-        encoder_conf = {"rnn_type": "gru", "num_layers": layers, "hidden_size": 6}
-        encoder_conf.update(output_size=10, subsample=[2] * layers)
-        conf = {"frontend": "default", "frontend_conf": frontend_conf, "encoder": "rnn"}
-        conf.update(encoder_conf=encoder_conf, model_conf={"ctc_weight": 1.0})
-        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(conf))
-        return f"{tmp_path}/{name}.yaml"
-
-    return write
-
-
-def test_the_slowest_encoder_decides_what_ctc_can_reach(data, config, capsys):
+def test_the_slowest_encoder_decides_what_ctc_can_reach(data, capsys):
     """All were taken for 40 ms: the infinite loss of many targets was zeroed."""
-    fast, slow = config("fast", 1), config("slow", 3)
-    tokens = _ctc(data)[:-2]
-    files = _run(data, "data", *tokens, "--fs", "8000", "--configs", fast)
+    fast, slow = _config(data, 1), _config(data, 3)
+    files = _run(data, "data", *_ctc(data, 1))
     assert "dense ABABABABAB\n" in files["text"]
     assert files["removed.tsv"].splitlines()[1:] == []
     out = capsys.readouterr().out
     assert out.endswith(f"kept 4, removed 0 (-); frames of 20 ms, as of {fast}\n")
-    files = _run(data, "data", *tokens, "--fs", "8000", "--configs", fast, slow)
+    files = _run(data, "data", *_ctc(data, 1, 3))
     # 1600 samples are 3 frames of 640, the last half empty
     assert "dense\tctc_target_longer_than_frames\t10>3\n" in files["removed.tsv"]
     assert "short\tctc" not in files["removed.tsv"]
@@ -198,7 +192,6 @@ def test_the_slowest_encoder_decides_what_ctc_can_reach(data, config, capsys):
 
 
 def test_a_configuration_that_is_missing_is_named(data, capsys):
-    more = ["--fs", "8000", "--configs", f"{data}/none.yaml"]
     with pytest.raises(SystemExit, match="1"):
-        _run(data, "data", *_ctc(data)[:-2], *more)
+        _run(data, "data", *_ctc(data)[:-1], f"{data}/none.yaml")
     assert "none.yaml" in capsys.readouterr().err
