@@ -1,5 +1,6 @@
 """Read, check and write Kaldi data directories."""
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from espnet_tutornet.utils.files import atomic_dir
 
 FILES = ("wav.scp", "text", "utt2spk", "utt2num_samples")
 MAX_SHOWN = 5  # problems named in one message
+PERTURBED = re.compile(r"sp[0-9.]+-")  # what the id of a copy begins with
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,16 @@ class RawUtterance:
     end: Optional[float] = None
     channel: str = ""
     num_samples: int = 0
+
+
+def original_of(utt_id: str) -> str:
+    """Return the utterance that another one is a copy of, at another speed.
+
+    Example:
+        >>> original_of("sp0.9-103-1240"), original_of("103-1240")
+        ('103-1240', '103-1240')
+    """
+    return PERTURBED.sub("", utt_id, count=1) if PERTURBED.match(utt_id) else utt_id
 
 
 def raise_problems(title: str, problems: Sequence[str]) -> None:

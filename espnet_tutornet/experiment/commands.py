@@ -36,7 +36,7 @@ class Commands:
     """
 
     def __init__(self, plan: Plan):
-        self.options, self.layout = plan.options, plan.layout
+        self.options, self.layout, self.plan = plan.options, plan.layout, plan
         self.sources = {run.name: run.student for run in plan.runs()}
 
     def statistics_jobs(self) -> List[Job]:
@@ -54,7 +54,7 @@ class Commands:
             path = f"{stats}/collect.yaml"
             write_config(Path(path), [Path(config)], made)
             args = ["--collect_stats", "true", "--config", path]
-            args += ["--output_dir", stats, *self._token_args()]
+            args += ["--output_dir", stats, *self.token_args()]
             args += [*self._data_args(layout.train_set), "--ngpu", "0"]
             depends = [path, *self._data_files(layout.train_set)]
             module = trainer_of(config)
@@ -81,7 +81,7 @@ class Commands:
         layout, options = self.layout, self.options
         learns = bool(run.overlay)
         first = run.stage_1
-        data_set = layout.audio_set if learns else layout.train_set
+        data_set = self.plan.training_set(learns)
         epochs = options.total_epochs
         if run.first:
             epochs = options.stage_1_epochs
@@ -105,7 +105,7 @@ class Commands:
             configs=configs,
             data_set=data_set,
             budget=self._budget(
-                epochs, options.total_epochs, data_set, layout.audio_set
+                epochs, options.total_epochs, data_set, self.plan.training_set(True)
             ),
             seed=run.seed,
             depends=depends,
@@ -220,7 +220,7 @@ class Commands:
         write_config(Path(path), files, make_config(files, self.fs(), budget))
         stats = f"{self.layout.stats_of(configs[0])}/train/feats_stats.npz"
         args = ["--config", path, "--output_dir", directory, "--seed", str(seed)]
-        args += ["--resume", "true", *self._token_args(), *self._data_args(data_set)]
+        args += ["--resume", "true", *self.token_args(), *self._data_args(data_set)]
         args += [*self._gpu_args(), "--normalize", "global_mvn"]
         args += ["--normalize_conf", f"stats_file={stats}"]
         args += [*shlex.split(self.options.asr_args), *more]
@@ -252,7 +252,8 @@ class Commands:
         """Return the sampling rate in Hz."""
         return int(Path(self.options.datadir, "fs").read_text().strip())
 
-    def _token_args(self) -> List[str]:
+    def token_args(self) -> List[str]:
+        """Return the arguments that name a student's tokens."""
         folder = Path(self.layout.tokendir)
         kind = (folder / "token_type").read_text().strip()
         args = ["--use_preprocessor", "true", "--token_type", kind]

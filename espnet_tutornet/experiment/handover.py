@@ -6,12 +6,16 @@ Where it lives is in :mod:`espnet_tutornet.experiment.layout`.
 from pathlib import Path
 from typing import Dict, List, Tuple
 
+from espnet_tutornet.data.data_dir import original_of, read_two_columns
 from espnet_tutornet.experiment.layout import Layout
 from espnet_tutornet.experiment.methods import COPIED
 from espnet_tutornet.experiment.traits import OURS
 from espnet_tutornet.jobs.job import Job
+from espnet_tutornet.utils.files import atomic_write
 
 START = "model.pth"  # of a copied start
+PARTS = "pseudo"  # directory of what is split for a recogniser, and of its text
+AT_ONCE = 200  # utterances of a part
 
 
 def teacher_words(layout: Layout) -> List[str]:
@@ -39,6 +43,42 @@ def teacher_files(layout: Layout) -> List[str]:
         "online": [teacher.config, teacher.model],
         "config": [],
     }[layout.options.teacher_outputs]
+
+
+def split_sets(layout: Layout, names: List[str]) -> List[str]:
+    """Split sets for a recogniser, which writes what is said.
+
+    Utterances that are left out of trainings are, too; of copies at other speeds the
+    original is taken.
+
+    Args:
+        layout: of the experiment.
+        names: of sets, before perturbation.
+
+    Returns:
+        The names of their parts, below the data directories.
+    """
+    scp = Path(layout.dump(layout.audio_set, "wav.scp"))
+    used = {original_of(utt_id) for utt_id in read_two_columns(scp)}
+    parts = []
+    for name in names:
+        folder = Path(layout.options.datadir, name)
+        columns = {
+            file: [
+                f"{utt_id} {value}\n"
+                for utt_id, value in read_two_columns(folder / file).items()
+                if utt_id in used
+            ]
+            for file in ("wav.scp", "utt2num_samples")
+        }
+        for start in range(0, len(columns["wav.scp"]), AT_ONCE):
+            part = f"{PARTS}/{name}/{start // AT_ONCE + 1}"
+            parts.append(part)
+            for file, lines in columns.items():
+                path = Path(layout.options.datadir, part, file)
+                with atomic_write(path) as f:
+                    f.writelines(lines[start : start + AT_ONCE])
+    return parts
 
 
 def copied_start(layout: Layout, student: str, form: str) -> Tuple[str, List[str]]:

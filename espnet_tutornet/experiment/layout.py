@@ -13,6 +13,8 @@ from espnet_tutornet.experiment.fields import UsageError
 from espnet_tutornet.experiment.methods import Method
 from espnet_tutornet.experiment.options import SOURCES, Options
 
+PSEUDO = "_pseudo"  # what the name of a set with a recogniser's text ends with
+
 
 def name_config(config: str) -> str:
     """Return the name of a configuration in those of its runs.
@@ -202,7 +204,9 @@ class Layout:
 
     def dump(self, name: str, file: str = "") -> str:
         """Return the directory of a filtered set, or a file in it."""
-        return f"{self.options.dumpdir}/{name}" + (f"/{file}" if file else "")
+        own = name.endswith(PSEUDO)  # depends on the teacher: the experiment's own
+        top = f"{self.options.expdir}/data" if own else self.options.dumpdir
+        return f"{top}/{name}" + (f"/{file}" if file else "")
 
     # Tokens
     @property

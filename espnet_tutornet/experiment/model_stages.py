@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import List, Optional, Sequence
 
 from espnet_tutornet.experiment.commands import Commands
-from espnet_tutornet.experiment.handover import copy_jobs
+from espnet_tutornet.experiment.handover import copy_jobs, split_sets
 from espnet_tutornet.experiment.launcher import Launcher
 from espnet_tutornet.experiment.layout import name_config
 from espnet_tutornet.experiment.plan import Plan, Run
@@ -77,12 +77,39 @@ class ModelStages:
         )
 
     def hand_over(self) -> None:
-        """Keep the teacher's outputs for all students, and copy its blocks."""
+        """Keep the teacher's outputs for all students, its text, copies of blocks."""
         if self.layout.keeps_outputs:
             self._keep_outputs()
         if self.layout.copied_forms:
             jobs = copy_jobs(self.layout, self.commands.fs())
             self.launch("copied blocks", jobs, 1)
+        if self.plan.takes_text:
+            self._take_text()
+
+    def _take_text(self) -> None:
+        """Have the teacher's text, or that of others, as transcripts."""
+        options, layout, plan = self.options, self.layout, self.plan
+        files = [options.pseudo_text]
+        if not options.pseudo_text:
+            how = options.pseudo_inference_config or options.inference_config
+            commands = Commands(Plan(options.change(inference_config=how)))
+            parts = split_sets(layout, plan.text_sets)
+            jobs = commands.decode_jobs(layout.teacher.name, parts)
+            cuda = options.gpu_inference
+            nj = 1 if cuda else options.inference_nj or options.nj
+            self.launch("teacher's text", jobs, nj, where="decode", cuda=cuda)
+            folders = (commands.layout.decoded(layout.teacher.name, p) for p in parts)
+            files = [f"{folder}/logdir/1best_recog/text" for folder in folders]
+        words = ["--texts", *files, "--audio_dir", layout.dump(layout.audio_set)]
+        words += ["--out_dir", layout.dump(plan.training_set(False))]
+        words += ["--out_dir_all", layout.dump(plan.training_set(True))]
+        words += ["--fs", str(self.commands.fs()), "--configs", *layout.students]
+        words += ["--labelled"] if options.pseudo_labelled == "true" else []
+        for name in ("score_min", "rate_slack", "wer_max"):
+            value = getattr(options, f"pseudo_{name}")
+            words += [f"--{name}={value}"] if value else []  # it may be below zero
+        words += ["--text_case", options.text_case, "--cleaner", options.cleaner]
+        self.call("pseudo_text", *words, *self.commands.token_args()[2:])
 
     def _keep_outputs(self) -> None:
         options, layout = self.options, self.layout

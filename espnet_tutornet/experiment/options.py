@@ -30,6 +30,7 @@ RENAMED = {  # what options were called before
 LAST_STAGE = 14
 TOKEN_TYPES = ("char", "bpe", "unigram", "teacher")
 SOURCES = ("corpus_dir", "kaldi_dir", "manifest")  # in place of corpus
+YES_OR_NO = ("true", "false")
 SCORERS = ("sclite", "internal")
 
 
@@ -83,9 +84,7 @@ class Options:
     # Tokens
     token_type: str = option("char", "teacher: those of a brought one.", TOKEN_TYPES)
     nbpe: int = option(500, "Vocabulary size of bpe and unigram.")
-    student_tokens: str = option(
-        "", "Of a brought teacher's; empty: all; seen: train_set's.", ("all", "seen")
-    )
+    student_tokens: str = option("", "The teacher's: all, or seen.", ("all", "seen"))
     unk_max: str = option("", "Most <unk> in the train or dev set, percent; empty: 1.")
     # Teacher
     teacher_asr_config: str = option("", "Train this; empty: the corpus'.", path=True)
@@ -112,6 +111,13 @@ class Options:
         "Networks that read no padded frame; empty: teacher; all: students, too.",
         ("teacher", "all", "none"),
     )
+    pseudo_labels: str = option("", "true: its text of unlabelled audio.", YES_OR_NO)
+    pseudo_text: str = option("", "Or a file text that others wrote.", path=True)
+    pseudo_inference_config: str = option("", "Of its; empty: the usual.", path=True)
+    pseudo_labelled: str = option("", "true: in place of transcripts, too.", YES_OR_NO)
+    pseudo_score_min: str = option("", "Least score per token; empty: any.")
+    pseudo_rate_slack: str = option("", "Of characters per second; empty: 1.25.")
+    pseudo_wer_max: str = option("", "Against transcripts, percent; empty: 10.")
     # Students
     student_asr_config: str = option("", "One or more; empty: that of the corpus.")
     methods: str = option(

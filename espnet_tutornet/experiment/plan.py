@@ -4,11 +4,13 @@ What a method means is decided here, for ``run.sh`` and for ``compare``; the job
 runs are in :mod:`espnet_tutornet.experiment.commands`. The standard library is enough.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable, List, Optional
+from typing import Iterable, List, Optional, Tuple
 
-from espnet_tutornet.experiment.layout import Layout, name_config
+from espnet_tutornet.experiment.fields import UsageError
+from espnet_tutornet.experiment.layout import PSEUDO, Layout, name_config
 from espnet_tutornet.experiment.methods import Method
 from espnet_tutornet.experiment.options import LAST_STAGE, Options
 
@@ -73,6 +75,55 @@ class Plan:
 
     def __init__(self, options: Options):
         self.options, self.layout = options, Layout(options)
+        self._check_text()
+
+    # Data
+    @property
+    def takes_text(self) -> bool:
+        """Whether a recogniser's text becomes transcripts."""
+        return bool(self.options.pseudo_text or self.options.pseudo_labels == "true")
+
+    @property
+    def text_sets(self) -> List[str]:
+        """The sets, before perturbation, that text is wanted of."""
+        too = self.options.pseudo_labelled == "true"
+        return [*self.layout.hidden_sets, *(self.layout.train_sets if too else [])]
+
+    def training_set(self, learns: bool) -> str:
+        """Return the set that a student trains on.
+
+        Args:
+            learns: whether from the teacher's outputs; it takes all audio then.
+        """
+        layout = self.layout
+        if not self.takes_text:
+            return layout.audio_set if learns else layout.train_set
+        return f"{layout.audio_set}{'_all' if learns else ''}{PSEUDO}"
+
+    def missing_before(self, stage: int) -> Tuple[int, str]:
+        """Return the stage that has to run before, as of :class:`Layout`."""
+        maker, file = self.layout.missing_before(stage)
+        text = self.layout.dump(self.training_set(False), "text")
+        if not maker and stage > 8 and self.takes_text and not Path(text).exists():
+            return 8, text
+        return maker, file
+
+    def _check_text(self) -> None:
+        options = self.options
+        if options.pseudo_text and options.pseudo_labels == "true":
+            raise UsageError(
+                "--pseudo_labels true asks the teacher for its text, --pseudo_text "
+                "is that of others: give one of them."
+            )
+        if self.takes_text and not self.text_sets:
+            raise UsageError(
+                "pseudo text is of audio without transcripts, but there is none. Give "
+                "--unlabelled_sets, --num_labelled, or --pseudo_labelled true."
+            )
+        for name in ("pseudo_score_min", "pseudo_rate_slack", "pseudo_wer_max"):
+            value = getattr(options, name)
+            if value and not re.fullmatch(r"-?\d+(\.\d+)?", value):
+                raise UsageError(f"--{name} must be a number, got {value}.")
 
     # Runs
     def first_runs(self) -> List[Run]:
@@ -115,7 +166,7 @@ class Plan:
         idle = {
             2: not (options.speed_perturb_factors or options.noisy_sets),
             6: not layout.teacher.train_config,
-            8: not (layout.keeps_outputs or layout.copied_forms),
+            8: not (layout.keeps_outputs or layout.copied_forms or self.takes_text),
             9: not self.first_runs(),
             10: not self.two_stage_runs(),
             11: not self.other_runs(),

@@ -45,7 +45,7 @@ class Stages:
         """
         options = self.options
         self._check_gpus()
-        maker, file = self.layout.missing_before(options.stage)
+        maker, file = self.plan.missing_before(options.stage)
         if maker and options.stage <= options.stop_stage:
             raise UsageError(
                 f"--stage {options.stage}: {file} is not there, which stage {maker} "

@@ -10,7 +10,7 @@ import yaml
 from espnet_tutornet.encoder.register import ENCODERS
 from espnet_tutornet.experiment.commands import Commands
 from espnet_tutornet.experiment.fields import UsageError
-from espnet_tutornet.experiment.handover import copy_jobs
+from espnet_tutornet.experiment.handover import copy_jobs, split_sets
 from espnet_tutornet.experiment.options import Options
 from espnet_tutornet.experiment.plan import Plan
 from espnet_tutornet.experiment.stages import Stages
@@ -160,6 +160,47 @@ def test_the_task_loss_after_rkd_needs_no_teacher(recipe):
     ]
 
 
+def test_students_learn_the_text_that_was_taken_over(recipe):
+    """What has no text, too, where they learn from the teacher's outputs."""
+    given = dict(unlabelled_sets="found", pseudo_labels="true")
+    made = plan("none skd", **given)
+    for some, lines in (("", 20), ("_all", 30)):
+        text = Path(f"exp/data/train_clean+found_unlabelled{some}_pseudo/text")
+        text.parent.mkdir(parents=True)
+        text.write_text("u A\n" * lines)
+    for run, some in zip(made.other_runs(), ("", "_all")):
+        job, args, conf = train(made, [run])
+        text = f"exp/data/train_clean+found_unlabelled{some}_pseudo/text,text,text"
+        assert text in args["train_data_path_and_name_and_type"]
+        # an epoch is as long for all
+        assert conf.get("num_iters_per_epoch", 15) == 15
+    assert 8 in plan("none", **given).stages()
+    Path("exp/data/train_clean+found_unlabelled_pseudo/text").unlink()
+    for name in ("dump/train_clean/wav.scp", "data/token_list/char/tokens.txt"):
+        Path(name).touch()
+    Path("exp/teacher/valid.loss_ctc.ave.pth").touch()
+    assert made.missing_before(9)[0] == 8 and made.missing_before(8)[0] == 0
+
+
+def test_what_a_recogniser_hears_is_split_without_what_is_not_trained_on(recipe):
+    made = plan("none", unlabelled_sets="found", pseudo_labels="true", nj=1)
+    ids = [f"u{n:03}" for n in range(450)]
+    Path("data/found_unlabelled").mkdir()
+    for name in ("wav.scp", "utt2num_samples"):
+        lines = "".join(f"{utt_id} 900\n" for utt_id in ids)
+        Path("data/found_unlabelled", name).write_text(lines)
+    scp = Path("dump/train_clean+found_unlabelled/wav.scp")
+    scp.write_text("".join(f"sp0.9-{i} x\n{i} x\n" for i in ids[:401]))
+    parts = split_sets(made.layout, made.text_sets)
+    assert parts == [f"pseudo/found_unlabelled/{n}" for n in (1, 2, 3)]
+    lines = [Path("data", p, "wav.scp").read_text().splitlines() for p in parts]
+    assert [len(part) for part in lines] == [200, 200, 1]
+    assert lines[2] == ["u400 900"]
+    assert Path("data", parts[2], "utt2num_samples").read_text() == "u400 900\n"
+    too = plan("none", pseudo_text="x", pseudo_labelled="true", unlabelled_sets="found")
+    assert too.text_sets == ["found_unlabelled", "train_clean"]
+
+
 def test_epochs_last_alike_with_unlabelled_audio_and_without(recipe):
     made = plan("none skd", unlabelled_sets="found")
     none, skd = made.other_runs()
@@ -286,6 +327,13 @@ def test_stages_without_work_are_not_run(recipe, methods, options, idle):
         ("none", {"noisy_sets": "dev"}, "--noisy_sets: dev is not one of --test_sets"),
         ("none", {"num_labelled": "3", "train_set": "a b"}, "from one train_set"),
         ("none", {"student_asr_config": "a/x.yaml b/x.yaml"}, "have one name"),
+        ("none", {"pseudo_labels": "true"}, "audio without transcripts, but there is"),
+        ("none", {"pseudo_labels": "true", "pseudo_text": "x"}, "give one of them"),
+        (
+            "none",
+            {"pseudo_text": "x", "num_labelled": "3", "pseudo_wer_max": "few"},
+            "--pseudo_wer_max must be a number, got few",
+        ),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(recipe, methods, options, message):

@@ -1,6 +1,7 @@
-"""Students that have some of a brought teacher's tokens, and begin as its blocks."""
+"""Students that have some of a brought teacher's tokens, its blocks, or its text."""
 
 import argparse
+from pathlib import Path
 
 import pytest
 import torch
@@ -116,3 +117,62 @@ def test_a_student_of_another_width_stops_before_it_trains(
     )
     assert "conv.0.weight: student (8, 1, 3, 3), teacher (16, 1, 3, 3)" in output
     assert not (here.exp / "student_conformer_copy_task_seed1/train.log").exists()
+
+
+@pytest.fixture(scope="module")
+def taught(prepared, teacher, conf, call, tmp_path_factory):
+    """Return the setup and the log of a student that learns the teacher's text."""
+    here = prepared.elsewhere(
+        tmp_path_factory.mktemp("text"), fresh=["data", "dump", "exp"]
+    )
+    options = dict(
+        teacher_asr_train_config=teacher[0],
+        teacher_asr_model_file=teacher[1],
+        student_asr_config=conf / "train_student_rnn.yaml",
+        methods="none",
+        total_epochs=1,
+        num_labelled=12,
+        pseudo_labels="true",
+        pseudo_score_min=-1000,
+        pseudo_rate_slack=1000,
+    )
+    return here, options, call(here.command(stop_stage=11, skip_stages=0, **options))
+
+
+def test_the_teachers_text_is_learnt_as_transcripts(taught):
+    """In tokens of the student's own, with the transcripts that there are."""
+    here, _, output = taught
+    name = "train_clean_with12+train_clean_without12_pseudo"
+    texts = (here.exp / "data" / name / "text").read_text().splitlines()
+    (line,) = [line for line in output.splitlines() if line.startswith("pseudo text:")]
+    taken = int(line.split("taken for ")[1].split()[0])
+    assert "of 12 utterances without a transcript" in line
+    assert 0 < taken <= 12 and len(texts) == 12 + taken
+    conf = yaml.safe_load((here.exp / "student_rnn_none_seed1/config.yaml").read_text())
+    assert [str(here.exp / "data" / name / "text"), "text", "text"] in (
+        conf["train_data_path_and_name_and_type"]
+    )
+    assert not set(OTHERS) & set(conf["token_list"])
+    parts = sorted(
+        here.exp.glob("teacher/decode_*/pseudo/*/*/logdir/1best_recog/score")
+    )
+    assert len(parts) == 1 and len(parts[0].read_text().splitlines()) == 12
+
+
+def test_text_of_others_is_taken_and_unknown_utterances_are_named(taught, call):
+    here, options, _ = taught
+    written = Path(here.root, "written")
+    scp = (
+        here.root / "dump/train_clean_with12+train_clean_without12/wav.scp"
+    ).read_text()
+    ids = [line.split()[0] for line in scp.splitlines()]
+    written.write_text("".join(f"{utt_id} ONE\n" for utt_id in ids) + "nobody ONE\n")
+    command = here.command(
+        stage=8,
+        stop_stage=8,
+        **{**options, "pseudo_labels": "", "pseudo_text": written},
+    )
+    output = call(command, status=1)
+    assert "that are neither in the training sets nor" in output and "nobody" in output
+    written.write_text("".join(f"{utt_id} ONE\n" for utt_id in ids))
+    assert "taken for 12 of 12 utterances" in call(command)
