@@ -1,34 +1,43 @@
 """Bring a published teacher: a tag of the hub, a packed archive, or a directory.
 
 What comes from elsewhere is not trusted: archives may not reach out of their directory,
-parameters are read as tensors alone (:mod:`espnet_tutornet.teacher.loading`), yaml as
+parameters are read as tensors alone (:mod:`espnet_tutornet.teacher.safe_load`), yaml as
 plain values.
 """
 
 import hashlib
-import os
-import stat
-import tarfile
 import urllib.parse
-import zipfile
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple, Union
+from typing import Any, List, Mapping, Optional, Tuple, Union
 
 import requests
 import yaml
 
 from espnet_tutornet.utils.archives import part_path
 from espnet_tutornet.utils.download import fetch
+from espnet_tutornet.utils.espnet_task import ADDED, check_teaches, find_prompt
 from espnet_tutornet.utils.extras import needs_extra
-from espnet_tutornet.utils.files import atomic_dir, atomic_write
+from espnet_tutornet.utils.files import atomic_write
+from espnet_tutornet.utils.packed import unpack
+from espnet_tutornet.utils.reading import read_yaml
+from espnet_tutornet.utils.trained import (
+    CONFIG,
+    META,
+    PAIR,
+    find_files,
+    resolve_paths,
+)
 
-META = "meta.yaml"  # in a packed model: which file is what
-CONFIG, MODEL = "config.yaml", "model.pth"
+MODEL = "model.pth"
 HUB = "https://huggingface.co/"
 
 
 def bring_teacher(
-    name: str, out_dir: Union[str, Path], cache_dir: Optional[Path] = None
+    name: str,
+    out_dir: Union[str, Path],
+    cache_dir: Optional[Path] = None,
+    checkpoint: str = "",
+    added: Optional[Mapping[str, Any]] = None,
 ) -> Tuple[Path, Path]:
     """Make ``out_dir`` hold the model ``name``: config.yaml and model.pth.
 
@@ -37,13 +46,15 @@ def bring_teacher(
             the model zoo or the hub, as ``pyf98/librispeech_100_ctc_e_branchformer``.
         out_dir: directory to write; the model's own files stay where they are found.
         cache_dir: of downloads; None is that of espnet_model_zoo.
+        checkpoint: which .pth of a training; empty: the one that ESPnet would decode.
+        added: ``fs``, ``lang`` and ``task``, where its configuration does not tell.
 
     Returns:
         Paths of the configuration, whose paths are absolute, and of the parameters.
 
     Raises:
         FileNotFoundError: no such file, no such tag.
-        ValueError: no ASR model in it, or an archive that reaches out.
+        ValueError: no model that can teach is in it, or an archive that reaches out.
         RuntimeError: the download failed.
     """
     out_dir, source = Path(out_dir), Path(name)
@@ -51,14 +62,54 @@ def bring_teacher(
         source = download(name, cache_dir)
     if source.is_file():
         source = unpack(source, out_dir / "unpacked")
-    config, model = find_files(source)
-    conf = yaml.safe_load(config.read_text(encoding="utf-8"))
-    with atomic_write(out_dir / CONFIG) as f:
-        yaml.safe_dump(resolve_paths(conf, source.resolve()), f, sort_keys=False)
-    link = out_dir / MODEL
+    config, model = find_files(source, checkpoint)
+    root = source.resolve() if (source / META).is_file() else None
+    return bring_files(config, model, out_dir, root, added)
+
+
+def bring_files(
+    config: Path,
+    model: Path,
+    out_dir: Path,
+    root: Optional[Path] = None,
+    added: Optional[Mapping[str, Any]] = None,
+) -> Tuple[Path, Path]:
+    """Make ``out_dir`` hold a model of two files: config.yaml and model.pth.
+
+    Args:
+        config: ESPnet's configuration of a trained model.
+        model: its parameters.
+        out_dir: directory to write.
+        root: of a packed model, where all its files are; None: they are looked for
+            from the configuration's directory upwards.
+        added: see :func:`bring_teacher`.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: the model cannot teach, or ``added`` does not suit it.
+    """
+    conf = read_yaml(config, "a teacher's config.yaml", f"Give the two by {PAIR}.")
+    conf = resolve_paths(conf, [root] if root else _parents(config))
+    block = {key: value for key, value in (added or {}).items() if value}
+    if block:
+        conf[ADDED] = block
+    try:
+        task = check_teaches(conf)
+        if task == "s2t_ctc":
+            find_prompt(conf)
+        elif {"lang", "task"} & set(block):
+            raise ValueError(
+                f"it is a model of ESPnet's task {task}, which hears audio alone; "
+                "--teacher_lang and --teacher_task are for OWSM-CTC. Remove them."
+            )
+    except ValueError as error:
+        raise ValueError(f"{config}: {error}") from None
+    with atomic_write(Path(out_dir) / CONFIG) as f:
+        yaml.safe_dump(conf, f, sort_keys=False)
+    link = Path(out_dir) / MODEL
     link.unlink(missing_ok=True)
-    link.symlink_to(model.resolve())
-    return out_dir / CONFIG, link
+    link.symlink_to(Path(model).resolve())
+    return Path(out_dir) / CONFIG, link
 
 
 def download(name: str, cache_dir: Optional[Path] = None) -> Path:
@@ -69,31 +120,52 @@ def download(name: str, cache_dir: Optional[Path] = None) -> Path:
 
     Raises:
         FileNotFoundError: the hub knows no such tag.
-        RuntimeError: no network, or the download broke off; run again, it goes on. Or
-            the extra ``hub`` is not installed.
+        RuntimeError: no network, a model that wants a login, or the download broke
+            off; run again, it goes on. Or the extra ``hub`` is not installed.
     """
-    # here and not above: pandas and the hub, for those who download alone
-    with needs_extra("hub", f"downloading --teacher {name}"):
-        from espnet_model_zoo.downloader import ModelDownloader, is_url
-        from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
-
     cache_dir = Path(cache_dir or Path.home() / ".cache" / "espnet_model_zoo")
-    zoo = ModelDownloader(cache_dir)
     try:
-        url = zoo.get_url(name)
-        if is_url(url) and not url.startswith(HUB):
-            return _download_url(url, cache_dir)
-        return Path(zoo.huggingface_download(name.removeprefix(HUB)))
-    except (RepositoryNotFoundError, HFValidationError) as error:
-        raise FileNotFoundError(
-            f"--teacher {name}: no such file or directory, and no such model at the "
-            f"hub ({_first_line(error)}). Look for its name at {HUB}models."
-        ) from None
-    except (OSError, ValueError, RuntimeError) as error:
+        if _is_file_address(name):
+            return _download_url(name, cache_dir)
+        return _download_tag(name.removeprefix(HUB).strip("/"), cache_dir)
+    except (OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError) and str(error).startswith("--teacher"):
+            raise
         raise RuntimeError(
             f"--teacher {name}: no such file or directory, and it cannot be downloaded "
             f"({_first_line(error)}). Connect to the network and run again, or fetch "
             "the packed model elsewhere and give its path."
+        ) from None
+
+
+def _is_file_address(name: str) -> bool:
+    """Tell whether a name is the address of a file, and not of a model of the hub."""
+    return "://" in name and (not name.startswith(HUB) or "/resolve/" in name)
+
+
+def _download_tag(tag: str, cache_dir: Path) -> Path:
+    # here and not above: pandas and the hub, for tags alone
+    with needs_extra("hub", f"downloading --teacher {tag}"):
+        from espnet_model_zoo.downloader import ModelDownloader, is_url
+        from huggingface_hub import errors
+
+    zoo = ModelDownloader(cache_dir)
+    try:
+        url = zoo.get_url(tag)
+        if is_url(url):
+            return _download_url(url, cache_dir)
+        return Path(zoo.huggingface_download(tag))
+    except errors.GatedRepoError as error:
+        raise RuntimeError(
+            f"--teacher {tag}: the hub gives this model to those alone who asked for "
+            f"it ({_first_line(error)}). Accept its terms at {HUB}{tag}, log in by "
+            "`hf auth login`, and run again."
+        ) from None
+    except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
+        raise FileNotFoundError(
+            f"--teacher {tag}: no such file or directory, and no such model at the "
+            f"hub ({_first_line(error)}). Look for its name at {HUB}models; a private "
+            "one wants a login by `hf auth login`."
         ) from None
 
 
@@ -105,125 +177,14 @@ def _download_url(url: str, cache_dir: Path) -> Path:
         place.mkdir(parents=True, exist_ok=True)
         head = requests.head(url, allow_redirects=True, timeout=30.0)
         head.raise_for_status()
-        size = int(head.headers["Content-Length"])
+        size = int(head.headers.get("Content-Length", 0)) or None
         fetch(url, part_path(path), size, tries=6, pause=1.0)
         part_path(path).replace(path)
     return path
 
 
-def unpack(archive: Path, out_dir: Path) -> Path:
-    """Extract a packed model, unless it was before.
-
-    Args:
-        archive: ``.zip`` or ``.tar`` in any compression.
-        out_dir: directory to write, as a whole or not at all.
-
-    Raises:
-        ValueError: not an archive, or an entry that leaves ``out_dir``.
-    """
-    stamp = f"{archive.resolve()} {archive.stat().st_size} {archive.stat().st_mtime_ns}"
-    mark = out_dir / ".unpacked"
-    if mark.is_file() and mark.read_text(encoding="utf-8") == stamp:
-        return out_dir
-    with atomic_dir(out_dir) as new:
-        try:
-            if zipfile.is_zipfile(archive):
-                with zipfile.ZipFile(archive) as content:
-                    _check_entries(archive, content)
-                    content.extractall(new)
-            else:
-                with tarfile.open(archive) as content:
-                    content.extractall(new, filter="data")
-        except tarfile.ReadError:
-            raise ValueError(
-                f"{archive} is not a packed ESPnet model: expected .zip or .tar.gz as "
-                "espnet2.bin.pack writes it."
-            ) from None
-        except (tarfile.FilterError, zipfile.BadZipFile, EOFError) as error:
-            raise ValueError(
-                f"{archive} is refused: {error}. If it was downloaded, remove it and "
-                "run again."
-            ) from None
-        (new / ".unpacked").write_text(stamp, encoding="utf-8")
-    return out_dir
-
-
-def find_files(directory: Path) -> Tuple[Path, Path]:
-    """Find configuration and parameters in an unpacked model or a training.
-
-    Raises:
-        ValueError: it is not clear which they are, or they are not there.
-    """
-    meta = directory / META
-    if meta.is_file():
-        content = yaml.safe_load(meta.read_text(encoding="utf-8"))
-        try:
-            config = content["yaml_files"]["asr_train_config"]
-            model = content["files"]["asr_model_file"]
-        except (KeyError, TypeError):
-            raise ValueError(
-                f"{meta} names no ASR model (asr_train_config, asr_model_file). Is it "
-                "a packed model of another task?"
-            ) from None
-        found = (directory / config, directory / model)
-        for path in found:
-            if not _is_inside(path, directory) or not path.is_file():
-                raise ValueError(f"{meta} names {path}, which is not in {directory}.")
-        return found
-    config, models = directory / CONFIG, sorted(directory.glob("*.pth"))
-    models = [path for path in models if path.name != "checkpoint.pth"]
-    if not config.is_file() or len(models) != 1:
-        names = [path.name for path in models[:5]]
-        raise ValueError(
-            f"{directory} is neither a packed model (no {META}) nor config.yaml with "
-            f"one .pth (found {names}). Give the two by "
-            "--teacher_asr_train_config and --teacher_asr_model_file."
-        )
-    return config, models[0]
-
-
-def resolve_paths(conf: Dict[str, Any], root: Path) -> Dict[str, Any]:
-    """Make the paths of a packed configuration absolute.
-
-    A packed model names its files by their place in the archive. Every text in the
-    configuration, the token list aside, that names a file there becomes its path.
-
-    Args:
-        conf: content of config.yaml.
-        root: directory of the unpacked model.
-    """
-
-    def resolve(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: resolve(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [resolve(item) for item in value]
-        if isinstance(value, str) and value and len(value) < 1000:
-            path = root / value
-            if _is_inside(path, root) and path.is_file():
-                return str(path)
-        return value
-
-    return {
-        key: value if key == "token_list" else resolve(value)
-        for key, value in conf.items()
-    }
-
-
-def _check_entries(archive: Path, content: zipfile.ZipFile) -> None:
-    for entry in content.infolist():
-        name = entry.filename
-        outside = name.startswith(("/", "\\")) or ".." in Path(name).parts
-        if outside or ":" in name or stat.S_ISLNK(entry.external_attr >> 16):
-            raise ValueError(
-                f"{archive} is refused: its entry {name!r} would leave the directory "
-                "it is unpacked into. Do not use this file."
-            )
-
-
-def _is_inside(path: Path, root: Path) -> bool:
-    # by name: the files of a hub's snapshot are links to a store beside it
-    return Path(os.path.normpath(path)).is_relative_to(os.path.normpath(root))
+def _parents(config: Path) -> List[Path]:
+    return list(config.resolve().parents)
 
 
 def _first_line(error: Exception) -> str:

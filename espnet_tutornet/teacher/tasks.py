@@ -14,7 +14,7 @@ import espnet_tutornet.encoder.register  # noqa: F401, a teacher may have them
 from espnet_tutornet.layers.rnnt_loss import provide_rnnt_loss
 from espnet_tutornet.teacher.offline import parameters_at_hand
 from espnet_tutornet.teacher.safe_load import weights_only
-from espnet_tutornet.utils.espnet_task import TEACH, TITLES, find_task
+from espnet_tutornet.utils.espnet_task import check_teaches, find_task
 
 CLASSES = {
     "asr": "ASRTask",
@@ -43,18 +43,7 @@ def get_task(conf: Mapping[str, Any]):
     Raises:
         ValueError: models of this task cannot teach.
     """
-    name = find_task(conf)
-    if name not in TEACH:
-        raise ValueError(
-            f"it is a model of ESPnet's task {name} ({TITLES[name]}), expected one of "
-            f"{', '.join(TEACH)}. Bring a model that writes down what is said."
-        )
-    if conf.get("deliberationencoder"):
-        raise ValueError(
-            "it is a model of ESPnet's task slu whose deliberation encoder reads a "
-            "transcript beside the audio, expected one that hears audio alone. Bring "
-            "another teacher."
-        )
+    name = check_teaches(conf)
     return getattr(importlib.import_module(f"espnet2.tasks.{name}"), CLASSES[name])
 
 

@@ -46,6 +46,34 @@ def find_task(conf: Mapping[str, Any]) -> str:
     return "s2t" if conf.get("preprocessor") == "s2t" else "asr"
 
 
+def check_teaches(conf: Mapping[str, Any]) -> str:
+    """Return the task of a configuration whose models can teach.
+
+    Args:
+        conf: content of a config.yaml.
+
+    Raises:
+        ValueError: models of its task cannot.
+
+    Example:
+        >>> check_teaches({"encoder": "conformer"})
+        'asr'
+    """
+    task = find_task(conf)
+    if task not in TEACH:
+        raise ValueError(
+            f"it is a model of ESPnet's task {task} ({TITLES[task]}), expected one of "
+            f"{', '.join(TEACH)}. Bring a model that writes down what is said."
+        )
+    if conf.get("deliberationencoder"):
+        raise ValueError(
+            "it is a model of ESPnet's task slu whose deliberation encoder reads a "
+            "transcript beside the audio, expected one that hears audio alone. Bring "
+            "another teacher."
+        )
+    return task
+
+
 def has_ctc_branch(conf: Mapping[str, Any]) -> bool:
     """Tell whether the model of a configuration has a CTC branch.
 

@@ -17,13 +17,10 @@ from hub_server import Hub
 from malicious import Malicious
 
 from espnet_tutornet.bin.bring_teacher import main
-from espnet_tutornet.teacher.bring import (
-    bring_teacher,
-    find_files,
-    resolve_paths,
-    unpack,
-)
+from espnet_tutornet.teacher.bring import bring_teacher
 from espnet_tutornet.teacher.loading import load_model
+from espnet_tutornet.utils.packed import unpack
+from espnet_tutornet.utils.trained import find_files, resolve_paths
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +115,7 @@ def test_a_directory_with_one_model(teacher_files, tmp_path):
     config, model = bring_teacher(str(directory), tmp_path / "teacher")
     load_model(config, model)
     (directory / "2epoch.pth").write_bytes(b"another")
-    with pytest.raises(ValueError, match="one .pth.*2epoch.pth.*_asr_model_file"):
+    with pytest.raises(ValueError, match="2epoch.pth.*one .pth.*--teacher_model"):
         find_files(directory)
 
 
@@ -261,7 +258,7 @@ def test_paths_of_the_package_become_absolute_and_tokens_stay(tmp_path):
     conf = {"bpemodel": "exp/bpe.model", "a": {"b": ["exp/bpe.model", "exp", "c"]}}
     conf["token_list"] = ["exp/bpe.model"]
     conf["other"] = "../" + tmp_path.name + "/../etc"
-    found = resolve_paths(conf, tmp_path)
+    found = resolve_paths(conf, [tmp_path])
     path = str(tmp_path / "exp/bpe.model")
     assert found["bpemodel"] == path
     assert found["a"]["b"] == [path, "exp", "c"]
