@@ -52,7 +52,7 @@ def test_outputs_of_a_corpus_are_those_of_its_batches(listener, source):
             assert torch.equal(said[utt_id]["posteriors"], log_probs)
 
 
-@pytest.mark.parametrize("samples", [1, 320])
+@pytest.mark.parametrize("samples", [1, 320, 800])
 def test_what_is_too_short_for_the_teacher_is_named(source, tmp_path, samples):
     """A dump of hours ended in the STFT or in ESPnet, and nobody knew with what."""
     soundfile.write(tmp_path / "a.wav", np.zeros(samples), 16000)
