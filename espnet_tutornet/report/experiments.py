@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
-import yaml
-
 from espnet_tutornet.experiment.results import Run, read_info, read_runs
+from espnet_tutornet.utils.reading import read_yaml
 
 
 @dataclass(frozen=True)
@@ -110,8 +109,7 @@ def rkd_term(directory: Path) -> Dict:
     path = directory / "distill.yaml"
     if not path.is_file():
         return {}
-    conf = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    terms = conf.get("terms") or {}
+    terms = read_yaml(path).get("terms") or {}
     return next((terms[name] or {} for name in terms if name.startswith("rkd")), {})
 
 

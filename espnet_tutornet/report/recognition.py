@@ -14,7 +14,6 @@ import numpy as np
 import soundfile
 import torch
 import torchaudio
-import yaml
 
 from espnet_tutornet.data.data_dir import read_two_columns
 from espnet_tutornet.data.tokens import load_encoder
@@ -22,6 +21,7 @@ from espnet_tutornet.layers.threads import one_thread
 from espnet_tutornet.losses.frame_weights import FrameWeights
 from espnet_tutornet.teacher.loading import load_config
 from espnet_tutornet.teacher.online import OnlineTeacher
+from espnet_tutornet.utils.reading import read_yaml
 
 
 @dataclass(frozen=True)
@@ -175,8 +175,7 @@ def find_files(directory: Path) -> Optional[Tuple[Path, Path]]:
     config = directory / "config.yaml"
     if not config.is_file():
         return None
-    conf = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
-    criteria = conf.get("best_model_criterion") or []
+    criteria = read_yaml(config).get("best_model_criterion") or []
     names = [f"{mode}.{key}.ave.pth" for mode, key, _ in criteria] + ["model.pth"]
     for name in names:
         if (directory / name).is_file():
