@@ -35,6 +35,8 @@ class Term(nn.Module):
 
     Attributes:
         kind: its name in ``distill_conf``, for messages.
+        passes_to: the loss whose keys and defaults are the term's too, or None; its
+            constructor hands on what it does not know itself, see :func:`find_keys`.
         given: arguments of its constructor that the program knows and yaml may not set.
         student_layer: encoder layer that it reads, or None.
         teacher_layer: encoder layer that it reads, or None.
@@ -53,6 +55,7 @@ class Term(nn.Module):
     """
 
     kind = ""
+    passes_to: Optional[type] = None
     given: Tuple[str, ...] = ()
     student_layer: Optional[str] = None
     teacher_layer: Optional[str] = None

@@ -45,8 +45,9 @@ def find_keys(factory: Callable) -> Set[str]:
     """
     parameters = inspect.signature(factory).parameters.values()
     keys = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
-    if len(keys) < len(parameters) and hasattr(factory, "passes_to"):
-        inner = inspect.signature(factory.passes_to).parameters.values()
+    receiver = getattr(factory, "passes_to", None)
+    if len(keys) < len(parameters) and receiver is not None:
+        inner = inspect.signature(receiver).parameters.values()
         keys |= {p.name for p in inner if p.default is not p.empty}
     return keys
 
