@@ -14,6 +14,7 @@ from espnet_tutornet.data.filtering import (
     read_removed,
 )
 from espnet_tutornet.data.tokens import load_encoder, read_tokens
+from espnet_tutornet.data.transcripts import read_symbols
 from espnet_tutornet.data.unknown import check_unknown
 from espnet_tutornet.utils.command import exit_on_error
 
@@ -44,6 +45,11 @@ def get_parser() -> argparse.ArgumentParser:
     group.add_argument("--token_list", help="Path of tokens.txt")
     group.add_argument("--token_type", choices=("char", "bpe"))
     group.add_argument("--bpemodel", help="Path of bpe.model, for bpe")
+    group.add_argument(
+        "--non_linguistic_symbols",
+        default="",
+        help="File of symbols, such as <noise>: a token each of char",
+    )
     group.add_argument(
         "--configs",
         type=Path,
@@ -101,7 +107,8 @@ def _filter(
         high = float("inf") if args.max_wav_duration is None else args.max_wav_duration
         kept, removed = filter_by_duration(kept, args.fs, low, high)
     if args.token_list is not None:
-        encode = load_encoder(args.token_type, args.bpemodel)
+        symbols = read_symbols(args.non_linguistic_symbols)
+        encode = load_encoder(args.token_type, args.bpemodel, symbols)
         vocabulary = read_tokens(args.token_list)
         texts = [utt.text for utt in kept]
         print(check_unknown(args.out_dir, texts, encode, vocabulary, args.unk_max))

@@ -8,6 +8,7 @@ from espnet_tutornet.data.tokens import (
     copy_teacher_tokens,
     make_token_list,
 )
+from espnet_tutornet.data.transcripts import read_symbols
 from espnet_tutornet.utils.command import exit_on_error
 
 
@@ -27,6 +28,11 @@ def get_parser() -> argparse.ArgumentParser:
     group.add_argument("--text", help="File text of a data directory")
     group.add_argument("--token_type", choices=("char", *MODEL_TYPES))
     group.add_argument("--nbpe", type=int, help="Number of tokens for bpe, unigram")
+    group.add_argument(
+        "--non_linguistic_symbols",
+        default="",
+        help="File of symbols, such as <noise>: a token each",
+    )
     return parser
 
 
@@ -46,7 +52,10 @@ def main(cmd: Optional[Sequence[str]] = None) -> None:
             parser.error("give --teacher_config, or both --text and --token_type")
         if args.token_type in MODEL_TYPES and args.nbpe is None:
             parser.error(f"--token_type {args.token_type} needs --nbpe")
-        tokens = make_token_list(args.text, args.out_dir, args.token_type, args.nbpe)
+        symbols = read_symbols(args.non_linguistic_symbols)
+        tokens = make_token_list(
+            args.text, args.out_dir, args.token_type, args.nbpe, symbols
+        )
     print(f"{args.out_dir}: {len(tokens)} tokens")
 
 

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from espnet_tutornet.data.transcripts import read_symbols
 from espnet_tutornet.scoring.score import BACKENDS
 from espnet_tutornet.scoring.sets import check_wer, score_sets
 from espnet_tutornet.utils.command import exit_on_error
@@ -34,6 +35,11 @@ def get_parser() -> argparse.ArgumentParser:
         "--force", action="store_true", help="score again what is up to date"
     )
     parser.add_argument("--nj", type=int, default=1, help="sets side by side")
+    parser.add_argument(
+        "--non_linguistic_symbols",
+        default="",
+        help="file of symbols, such as <noise>, that are left out",
+    )
     group = parser.add_argument_group("is the teacher fit to teach?")
     group.add_argument(
         "--wer_max", type=float, help="stop when the WER is above, in percent"
@@ -49,7 +55,10 @@ def main(cmd=None) -> None:
     """Score every decode directory and tell what was done."""
     args = get_parser().parse_args(cmd)
     folders = args.decode_dirs
-    scored = score_sets(args.dumpdir, folders, args.backend, args.force, args.nj)
+    symbols = read_symbols(args.non_linguistic_symbols)
+    scored = score_sets(
+        args.dumpdir, folders, args.backend, args.force, args.nj, symbols
+    )
     print(f"Scored {scored} decoded sets; {len(folders) - scored} were up to date.")
     if args.wer_max is not None:
         for folder in folders:

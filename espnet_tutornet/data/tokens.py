@@ -1,6 +1,7 @@
 """Make token lists in ESPnet's form, or take over a teacher's."""
 
 import io
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Callable, Iterable, List, Optional, Sequence, Tuple, Union
@@ -16,13 +17,17 @@ MODEL_TYPES = ("bpe", "unigram")  # ESPnet calls both token_type bpe
 
 
 def load_encoder(
-    token_type: str, bpemodel: Optional[Union[str, Path]] = None
+    token_type: str,
+    bpemodel: Optional[Union[str, Path]] = None,
+    symbols: Sequence[str] = (),
 ) -> Callable[[str], List[str]]:
     """Return the function from text to tokens, as ESPnet's ``text2tokens``.
 
     Args:
         token_type: ``char`` or ``bpe``.
         bpemodel: sentencepiece model, for ``bpe``.
+        symbols: non-linguistic ones, such as ``<noise>``: one token each of ``char``.
+            A model for ``bpe`` knows those that it was trained with.
 
     Raises:
         ValueError: an unknown ``token_type``, or ``bpe`` without ``bpemodel``.
@@ -33,7 +38,8 @@ def load_encoder(
         ['A', '<space>', 'B']
     """
     if token_type == "char":
-        return lambda text: [SPACE if char == " " else char for char in text]
+        token = re.compile("|".join([*map(re.escape, symbols), "(?s:.)"]))
+        return lambda text: [SPACE if t == " " else t for t in token.findall(text)]
     if token_type != "bpe":
         raise ValueError(f"token_type must be char or bpe, got {token_type!r}.")
     if bpemodel is None:
@@ -63,7 +69,11 @@ def read_tokens(path: Union[str, Path]) -> List[str]:
 
 
 def make_token_list(
-    text: Union[str, Path], out_dir: Union[str, Path], token_type: str, nbpe: int = 0
+    text: Union[str, Path],
+    out_dir: Union[str, Path],
+    token_type: str,
+    nbpe: int = 0,
+    symbols: Sequence[str] = (),
 ) -> List[str]:
     """Make a token list from transcripts.
 
@@ -72,6 +82,7 @@ def make_token_list(
         out_dir: gets tokens.txt, token_type and, unless ``char``, bpe.model, bpe.vocab.
         token_type: ``char``, ``bpe`` or ``unigram``.
         nbpe: number of tokens, for the last two.
+        symbols: non-linguistic ones, a token each.
 
     Returns:
         The tokens.
@@ -82,9 +93,9 @@ def make_token_list(
     """
     transcripts = _read_transcripts(text)
     if token_type == "char":
-        tokens, model = _char_tokens(transcripts), None
+        tokens, model = _char_tokens(transcripts, symbols), None
     elif token_type in MODEL_TYPES:
-        tokens, model = _train_pieces(transcripts, token_type, nbpe)
+        tokens, model = _train_pieces(transcripts, token_type, nbpe, symbols)
     else:
         raise ValueError(
             f"token_type must be one of char, {', '.join(MODEL_TYPES)}, "
@@ -160,14 +171,14 @@ def _read_transcripts(text: Union[str, Path]) -> List[str]:
     return transcripts
 
 
-def _char_tokens(transcripts: Iterable[str]) -> List[str]:
-    encode = load_encoder("char")
+def _char_tokens(transcripts: Iterable[str], symbols: Sequence[str]) -> List[str]:
+    encode = load_encoder("char", None, symbols)
     counts = Counter(token for text in transcripts for token in encode(text))
     return sorted(counts, key=lambda token: (-counts[token], token))
 
 
 def _train_pieces(
-    transcripts: Iterable[str], model_type: str, nbpe: int
+    transcripts: Iterable[str], model_type: str, nbpe: int, symbols: Sequence[str]
 ) -> Tuple[List[str], bytes]:
     if nbpe < 4:
         raise ValueError(f"nbpe must be at least 4, got {nbpe}.")
@@ -179,6 +190,7 @@ def _train_pieces(
             model_type=model_type,
             vocab_size=nbpe,
             character_coverage=1.0,
+            user_defined_symbols=list(symbols),
             num_threads=1,
             minloglevel=2,
         )

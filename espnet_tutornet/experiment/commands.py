@@ -260,6 +260,8 @@ class Commands:
         args += ["--token_list", f"{folder}/tokens.txt"]
         if (folder / "bpe.model").is_file():
             args += ["--bpemodel", f"{folder}/bpe.model"]
+        if self.options.nlsyms_txt:
+            args += ["--non_linguistic_symbols", self.options.nlsyms_txt]
         return args
 
     def _data_args(self, train_set: str) -> List[str]:
@@ -275,7 +277,8 @@ class Commands:
     def _data_files(self, train_set: str) -> List[str]:
         names = [train_set, self.layout.valid_set]
         files = [self.layout.dump(n, f) for n in names for f in ("wav.scp", "text")]
-        return [*files, f"{self.layout.tokendir}/tokens.txt"]
+        files += [f"{self.layout.tokendir}/tokens.txt", *self.options.nlsyms_txt.split()]
+        return files
 
     def _gpu_args(self) -> List[str]:
         ngpu, nodes = self.options.ngpu, self.options.num_nodes

@@ -53,6 +53,7 @@ class DataStages:
             *(f"{name}_unlabelled" for name in options.unlabelled_sets.split()),
             *("--fs", options.fs, "--channel", options.channel),
             *("--text_case", options.text_case, "--cleaner", options.cleaner),
+            *("--non_linguistic_symbols", options.nlsyms_txt),
             *("--nj", str(options.nj)),
             *more,
         )
@@ -97,23 +98,26 @@ class DataStages:
     def make_tokens(self) -> None:
         """Make the token list, and leave out what is too short for CTC."""
         options, layout = self.options, self.layout
-        if options.teacher:
-            folder = layout.teacher.directory
-            self.call(
-                "bring_teacher", "--teacher", options.teacher, "--out_dir", folder
-            )
+        if options.brings_teacher:
+            names = ["teacher", "teacher_model", "teacher_fs", "teacher_lang"]
+            words = {name: getattr(options, name) for name in [*names, "teacher_task"]}
+            words["asr_train_config"] = options.teacher_asr_train_config
+            words["asr_model_file"] = options.teacher_asr_model_file
+            given = [x for k, v in words.items() if v for x in (f"--{k}", v)]
+            self.call("bring_teacher", *given, "--out_dir", layout.teacher.directory)
         text = layout.dump(layout.train_set, "text")
         if layout.takes_teacher_tokens:
             source = ["--teacher_config", layout.teacher.config]
             source += ["--seen_in", text] if options.student_tokens == "seen" else []
         else:
             source = ["--token_type", options.token_type, "--nbpe", str(options.nbpe)]
-            source += ["--text", text]
+            source += ["--text", text, "--non_linguistic_symbols", options.nlsyms_txt]
         self.call("make_tokens", *source, "--out_dir", layout.tokendir)
         folder = Path(layout.tokendir)
         kind = (folder / "token_type").read_text().strip()
         limits = ["--token_list", f"{folder}/tokens.txt", "--token_type", kind]
         limits += ["--bpemodel", f"{folder}/bpe.model", "--fs", self._fs()]
+        limits += ["--non_linguistic_symbols", options.nlsyms_txt]
         limits += ["--configs", *self._configs()]
         limits += ["--unk_max", options.unk_max] if options.unk_max else []
         self.load("student.frame_shift")  # ESPnet, once for all

@@ -274,6 +274,7 @@ class ModelStages:
     def _score(self, folders: Sequence[str], *more: str) -> None:
         options = self.options
         words = ["--dumpdir", options.datadir, "--backend", options.score_backend]
+        words += ["--non_linguistic_symbols", options.nlsyms_txt]
         words += ["--nj", str(options.nj), *more]
         self.call("score", *words, "--decode_dirs", *folders)
 

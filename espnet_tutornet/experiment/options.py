@@ -78,6 +78,7 @@ class Options:
     noise_db: str = option("0 10", "at signal-to-noise ratios drawn from this range.")
     speed_perturb_factors: str = option("", 'For example "0.9 1.0 1.1".')
     text_case: str = option("", "Case of all transcripts.", ("upper", "lower"))
+    nlsyms_txt: str = option("", "Symbols such as <noise>; not scored.", path=True)
     cleaner: str = option("", "ESPnet's for them, such as tacotron or whisper_basic.")
     min_wav_duration: str = option("0.1", "Seconds.")
     max_wav_duration: str = option("20", "Seconds.")

@@ -7,6 +7,7 @@ substitutions, or one hit, two deletions and two insertions), so :func:`align` a
 follows its choice among them, and both backends report the same numbers.
 """
 
+import re
 import subprocess
 from pathlib import Path
 from shutil import which
@@ -59,14 +60,22 @@ def check_pairs(refs: Texts, hyps: Texts) -> None:
         raise ValueError("The references hold no word: an error rate needs at least 1.")
 
 
-def to_characters(words: Sequence[str]) -> List[str]:
+def to_characters(words: Sequence[str], symbols: Sequence[str] = ()) -> List[str]:
     """Split words into characters with ``<space>`` between words.
 
+    Args:
+        words: of an utterance.
+        symbols: non-linguistic ones, the longest first, that are left out; the spaces
+            on both sides stay, as with ESPnet's tokenizer.
+
     Example:
-        >>> to_characters(["A", "BC"])
-        ['A', '<space>', 'B', 'C']
+        >>> to_characters(["A", "BC", "<um>"], ["<um>"])
+        ['A', '<space>', 'B', 'C', '<space>']
     """
-    return ["<space>" if char == " " else char for char in " ".join(words)]
+    text = " ".join(words)
+    if symbols:
+        text = re.sub("|".join(map(re.escape, symbols)), "", text)
+    return ["<space>" if char == " " else char for char in text]
 
 
 def count(operations: Sequence[str]) -> Counts:

@@ -18,6 +18,8 @@ from espnet_tutornet.scoring.score import (
 )
 from espnet_tutornet.utils.files import atomic_write
 
+REMOVED = "non_linguistic_symbols"  # key of score.json: what was left out
+
 
 def score_sets(
     dumpdir: Path,
@@ -25,6 +27,7 @@ def score_sets(
     backend: str,
     force: bool = False,
     nj: int = 1,
+    symbols: Sequence[str] = (),
 ) -> int:
     """Score decoded sets, several side by side.
 
@@ -34,6 +37,7 @@ def score_sets(
         backend: one of :data:`espnet_tutornet.scoring.score.BACKENDS`.
         force: score again what is up to date.
         nj: processes side by side.
+        symbols: non-linguistic ones, the longest first, that are not scored.
 
     Returns:
         How many were scored; the others were up to date.
@@ -42,7 +46,8 @@ def score_sets(
         FileNotFoundError: a reference or a hypothesis is not there.
         ValueError: they do not fit together.
     """
-    one = partial(score_set, dumpdir, backend=backend, force=force)
+    options = dict(backend=backend, force=force, symbols=symbols)
+    one = partial(score_set, dumpdir, **options)
     bar = dict(total=len(decode_dirs), unit="set", disable=None)
     if nj < 2 or len(decode_dirs) < 2:
         return sum(tqdm(map(one, decode_dirs), **bar))
@@ -52,12 +57,17 @@ def score_sets(
 
 
 def score_set(
-    dumpdir: Path, decode_dir: Path, backend: str, force: bool = False
+    dumpdir: Path,
+    decode_dir: Path,
+    backend: str,
+    force: bool = False,
+    symbols: Sequence[str] = (),
 ) -> bool:
     """Score one decoded set.
 
     Returns:
-        False where score.json is newer than both texts and ``force`` is off.
+        False where score.json is newer than both texts, with the same ``symbols`` left
+        out, and ``force`` is off.
 
     Raises:
         FileNotFoundError: the reference or the hypothesis is not there.
@@ -72,7 +82,9 @@ def score_set(
     summary = decode_dir / "score.json"
     newest = max(ref_path.stat().st_mtime, hyp_path.stat().st_mtime)
     if not force and summary.is_file() and summary.stat().st_mtime > newest:
-        return False
+        scored = json.loads(summary.read_text(encoding="utf-8"))
+        if scored.get(REMOVED, []) == list(symbols):
+            return False
 
     refs, hyps = read_text(ref_path), read_text(hyp_path)
     utt2spk = ref_path.with_name("utt2spk")
@@ -81,10 +93,19 @@ def score_set(
         known = read_text(utt2spk).items()
         speakers = {utt_id: words[0] for utt_id, words in known if words}
     report = {"set": name, "backend": resolve_backend(backend)}
+    if symbols:
+        report[REMOVED] = list(symbols)
     try:
-        report["wer"] = score(decode_dir / "score_wer", refs, hyps, backend, speakers)
+        words = [
+            {
+                utt_id: [w for w in line if w not in symbols]
+                for utt_id, line in t.items()
+            }
+            for t in (refs, hyps)
+        ]
+        report["wer"] = score(decode_dir / "score_wer", *words, backend, speakers)
         refs, hyps = (
-            {utt_id: to_characters(words) for utt_id, words in texts.items()}
+            {utt_id: to_characters(line, symbols) for utt_id, line in texts.items()}
             for texts in (refs, hyps)
         )
         report["cer"] = score(decode_dir / "score_cer", refs, hyps, backend, speakers)

@@ -69,6 +69,7 @@ def export_student(expdir: Path, checkpoint: str) -> Path:
     state_dict = portable_names(model, state_dict)
     for key in LOCAL_KEYS:
         conf.pop(key, None)
+    conf["non_linguistic_symbols"] = None  # a file that decoding does not read
     if conf["encoder"] in ENCODERS:
         conf = {NEEDS_US: HOW_TO_RUN, **conf}
     with atomic_dir(out_dir) as new:

@@ -23,6 +23,7 @@ def training(save_asr, tmp_path):
     )
     conf = yaml.safe_load(config.read_text())
     conf.update(model="espnet", output_dir=str(run), init_param=["a.pth:b:c"])
+    conf.update(non_linguistic_symbols=str(tmp_path / "symbols.txt"))
     config.write_text(yaml.safe_dump(conf))
     state_dict = torch.load(model, weights_only=True)
     state_dict["distiller.terms.rkd.loss.adapter.weight"] = torch.ones(2)

@@ -97,6 +97,21 @@ def test_unknown_tokens_can_be_accepted(data, capsys):
     assert "(100.00 %)" in capsys.readouterr().out
 
 
+def test_symbols_are_known_as_one_token(data, capsys):
+    """Of char; letter by letter they would be <unk>."""
+    utts = [replace(u, text=f"<um> {u.text}") for u in read_data_dir(data / "data")]
+    write_data_dir(data / "noisy", utts)
+    (data / "symbols.txt").write_text("<um>\n")
+    symbols = ["<um>"]
+    make_token_list(data / "noisy/text", data / "char", "char", symbols=symbols)
+    with pytest.raises(SystemExit, match="1"):
+        _run(data, "noisy", *_ctc(data), "--unk_max", "1")
+    assert "'<' 4, '>' 4, 'm' 4, 'u' 4" in capsys.readouterr().err
+    more = ["--non_linguistic_symbols", f"{data}/symbols.txt"]
+    _run(data, "noisy", *_ctc(data), *more)
+    assert "dump: 0 of 24 tokens are <unk>" in capsys.readouterr().out
+
+
 def test_both_steps_at_once(data):
     files = _run(data, "data", *DURATION, *_ctc(data))
     assert files["text"] == "good AB\n"

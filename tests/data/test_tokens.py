@@ -52,6 +52,32 @@ def build_tokenizer():
     return pytest.importorskip("espnet2.text.build_tokenizer").build_tokenizer
 
 
+@pytest.mark.parametrize(
+    "line", ["A <noise> B<um>", "<noise>", "<um <noise>> <NOISE>", "a.c (um) abc"]
+)
+def test_symbols_are_single_tokens_as_in_espnet(tmp_path, line, build_tokenizer):
+    symbols = ["<noise>", "<um>", "(um)", "a.c"]
+    (tmp_path / "symbols.txt").write_text("\n".join(symbols) + "\n")
+    espnet = build_tokenizer("char", non_linguistic_symbols=tmp_path / "symbols.txt")
+    assert load_encoder("char", None, symbols)(line) == espnet.text2tokens(line)
+    assert load_encoder("char")(line) != espnet.text2tokens(line)
+
+
+@pytest.mark.parametrize("token_type", ["char", "bpe", "unigram"])
+def test_symbols_are_in_the_token_list(tmp_path, text, token_type):
+    text.write_text(text.read_text().replace("FOUR", "<noise> FO<um>UR"))
+    out = tmp_path / token_type
+    tokens = make_token_list(text, out, token_type, 25, ["<noise>", "<um>"])
+    assert {"<noise>", "<um>"} <= set(tokens) and "<" not in tokens
+    model = out / "bpe.model"
+    encode = load_encoder(
+        *(("char", None) if token_type == "char" else ("bpe", model)),
+        ["<noise>", "<um>"],
+    )
+    found = encode("<noise> FO<um>UR")
+    assert "<noise>" in found and "<um>" in found and set(found) <= set(tokens)
+
+
 @pytest.mark.parametrize("model_type", ["bpe", "unigram"])
 def test_encoder_equals_espnet(tmp_path, text, model_type, build_tokenizer):
     make_token_list(text, tmp_path / "out", model_type, 23)

@@ -1,7 +1,11 @@
 import pytest
 
 from espnet_tutornet.data.data_dir import Utterance
-from espnet_tutornet.data.transcripts import hide_transcripts, rewrite_texts
+from espnet_tutornet.data.transcripts import (
+    hide_transcripts,
+    read_symbols,
+    rewrite_texts,
+)
 
 
 def _texts(texts, *args):
@@ -21,6 +25,30 @@ def test_the_cleaner_goes_before_the_case_and_spaces_are_single():
         return f" {text.replace('One', 'Number  one')} "
 
     assert _texts(["One X"], "upper", clean) == ["NUMBER ONE X"]
+
+
+def test_symbols_are_neither_cleaned_nor_written_in_another_case():
+    def clean(text):
+        return text.replace("<", "").replace("One", "1")
+
+    texts = ["One <Um> One<Um>", "<Um>"]
+    expected = ["1 <Um> 1<Um>", "<Um>"]
+    assert _texts(texts, "upper", clean, ["<Um>"]) == expected
+    assert _texts(["a(x)b"], "upper", None, ["(x)"]) == ["A(x)B"]
+
+
+def test_symbols_are_read_the_longest_first(tmp_path):
+    path = tmp_path / "symbols.txt"
+    path.write_text("<a>\n\n<a>b\n<a>\n")
+    assert read_symbols(path) == ["<a>b", "<a>"] and read_symbols("") == []
+    path.write_text("<a> b\n")
+    with pytest.raises(ValueError, match="without white space, found '<a> b'. Mend"):
+        read_symbols(path)
+    path.write_text("\n")
+    with pytest.raises(ValueError, match="found 'none'"):
+        read_symbols(path)
+    with pytest.raises(FileNotFoundError, match="Mend --nlsyms_txt"):
+        read_symbols(tmp_path / "none.txt")
 
 
 def test_utterances_without_a_transcript_are_not_cleaned():

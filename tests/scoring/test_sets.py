@@ -61,6 +61,45 @@ def test_sets_are_scored_side_by_side_and_once(tmp_path, nj):
         assert score["wer"]["Del"] == 1 and score["set"] == folder.name
 
 
+@pytest.fixture
+def noisy(tmp_path):
+    """Return a decoded set whose reference has symbols."""
+    (tmp_path / "data/a").mkdir(parents=True)
+    (tmp_path / "data/a/text").write_text("u1 A <noise> BO<um>B\nu2 <noise> B\n")
+    (tmp_path / "decode/a").mkdir(parents=True)
+    (tmp_path / "decode/a/text").write_text("u1 A BO<um>B\nu2 B\n")
+    return tmp_path
+
+
+def _counts(noisy, *symbols):
+    done = score_sets(noisy / "data", [noisy / "decode/a"], "internal", symbols=symbols)
+    score = json.loads((noisy / "decode/a/score.json").read_text())
+    return done, [(score[kind]["Wrd"], score[kind]["Err"]) for kind in ("wer", "cer")]
+
+
+def test_symbols_are_left_out_as_asr_sh_leaves_them_out(noisy):
+    """Words that are symbols; in characters all of them, but not the spaces beside."""
+    symbols = noisy / "symbols.txt"
+    symbols.write_text("<noise>\n<um>\n")
+    build = pytest.importorskip("espnet2.text.build_tokenizer").build_tokenizer
+    removed = dict(non_linguistic_symbols=symbols, remove_non_linguistic_symbols=True)
+    done, counts = _counts(noisy, "<noise>", "<um>")
+    lines = ["A <noise> BO<um>B", "<noise> B"]
+    expected = [
+        sum(len(build(kind, **removed).text2tokens(line)) for line in lines)
+        for kind in ("word", "char")
+    ]
+    assert [words for words, _ in counts] == expected == [3, 8]
+    assert [errors for _, errors in counts] == [0, 2]
+    assert _counts(noisy)[1][0] == (5, 2)
+
+
+def test_other_symbols_score_a_set_anew(noisy):
+    assert [_counts(noisy, *s)[0] for s in ([], [], ["<um>"], ["<um>"], [])] == [
+        *(1, 0, 1, 0, 1)
+    ]
+
+
 def test_a_fault_of_one_set_among_several_names_its_files(tmp_path):
     folders = [tmp_path / "decode" / name for name in ("a", "b")]
     with pytest.raises(FileNotFoundError, match="Prepare the set"):
