@@ -17,12 +17,11 @@ from espnet2.text.build_tokenizer import build_tokenizer
 
 from espnet_tutornet.data.data_dir import read_two_columns
 from espnet_tutornet.student.best_path import TooShort, find_best_path
+from espnet_tutornet.student.short_audio import FILES, describe
 from espnet_tutornet.teacher.kinds import sampling_rate
 from espnet_tutornet.teacher.loading import load_model
 from espnet_tutornet.utils.command import exit_on_error
 from espnet_tutornet.utils.files import atomic_write
-
-FILES = ("text", "token", "token_int")
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -81,10 +80,7 @@ def main(cmd=None) -> None:
             for f, value in zip(files, (*found, " ".join(map(str, ids)))):
                 print(utt_id, value, file=f)
     if short:
-        print(
-            f"{len(short)} utterances are too short for the model, their hypotheses "
-            f"are empty: {' '.join(short[:5])}{' ...' if len(short) > 5 else ''}"
-        )
+        print(describe(short))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from espnet_tutornet.experiment.traits import (
 )
 from espnet_tutornet.jobs.job import Job
 
+MOMENT = 0.1  # seconds: the longest window of an STFT that we reckon with
 STAGE_1_MODEL = "valid.loss_rkd.best.pth"  # what stage 2 starts from
 
 
@@ -153,16 +154,25 @@ class Commands:
     def _search(self, run: str, config: str, scp: str) -> Tuple[str, List[str]]:
         options = self.options
         host, args = host_of(self.sources.get(run, config)), []
-        if run == self.layout.teacher.name and options.brings_teacher:
-            host = OURS  # it may be of another release
+        brought = run == self.layout.teacher.name and options.brings_teacher
+        if brought or self._has_moments(scp):  # another release; too few samples
+            host = OURS
         module = f"{host}.asr_inference"
         if options.use_streaming and run != self.layout.teacher.name:
             module = f"{STOCK}.asr_inference_streaming"
             args = ["--sim_chunk_length", str(options.sim_chunk_length)]
-        args += search_words(options.inference_config)
+        args += search_words(self.sources.get(run, config), options.inference_config)
         args += ["--ngpu", str(int(options.gpu_inference))]
         args += ["--data_path_and_name_and_type", f"{scp},speech,sound"]
         return module, [*args, "--key_file", scp]
+
+    def _has_moments(self, scp: str) -> bool:
+        """Tell whether an utterance of a set is shorter than a window may be."""
+        path = Path(scp).with_name("utt2num_samples")
+        if not path.is_file():
+            return False
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return any(int(line.split()[1]) < MOMENT * self.fs() for line in lines)
 
     def measure_job(self, run: str, name: str, scp: str, reuse: bool) -> Job:
         """Measure size and speed of a run.

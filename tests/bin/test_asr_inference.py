@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 import yaml
 
@@ -160,3 +162,25 @@ def test_stock_espnet_passes_over_the_key_that_says_it(
     done = run("espnet2.bin.asr_inference", words)
     assert done.returncode == 0, done.stderr
     assert len((tmp_path / "out/1best_recog/text").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_audio_shorter_than_a_window_has_an_empty_hypothesis(
+    save_asr, wav_data, tmp_path, capsys, alone
+):
+    """Stock ESPnet ends in torch, which cannot reflect one sample at its ends."""
+    config, model = save_asr(tmp_path, 0)
+    _as_file(config, {**yaml.safe_load(config.read_text()), "token_type": "char"})
+    soundfile.write(tmp_path / "short.wav", np.zeros(1), 16000)
+    lines = [] if alone else (wav_data / "wav.scp").read_text().splitlines()[:2]
+    lines.append(f"zz {tmp_path / 'short.wav'}")
+    scp = tmp_path / "wav.scp"
+    scp.write_text("".join(f"{line}\n" for line in lines))
+    words = ["--data_path_and_name_and_type", f"{scp},speech,sound", "--key_file"]
+    words += [str(scp), "--output_dir", str(tmp_path / "out"), *_named(config, model)]
+    asr_inference.main([*GREEDY, *words])
+    said = capsys.readouterr().out
+    assert "1 utterances are too short for the model" in said and "empty: zz" in said
+    found = (tmp_path / "out/1best_recog/text").read_text().splitlines()
+    assert sorted(line.split()[0] for line in found) == [x.split()[0] for x in lines]
+    assert [line for line in found if line.startswith("zz")] == ["zz "]

@@ -396,3 +396,16 @@ def test_students_are_decoded_while_the_last_ones_train(
         for job in decodings[number * sets : (number + 1) * sets]:
             assert export.done in job.depends
             assert job.module.startswith("espnet_tutornet") == (number == 2)
+
+
+def test_a_set_with_a_moment_of_audio_is_decoded_by_ours(recipe):
+    """Stock ESPnet dies of audio that is shorter than a window of its STFT."""
+    made = plan("none")
+    Path("exp/a_none_seed1/export").mkdir(parents=True)
+    Path("exp/a_none_seed1/export/config.yaml").write_text("encoder: rnn\n")
+    lengths = Path("data/test_clean/utt2num_samples")
+    lengths.parent.mkdir(parents=True)
+    for shortest, host in ((800, "espnet2"), (799, "espnet_tutornet")):
+        lengths.write_text(f"u1 9000\nu2 {shortest}\n")
+        (job,) = Commands(made).decode_jobs("a_none_seed1", ["test_clean"])
+        assert job.module == f"{host}.bin.asr_inference"
