@@ -33,6 +33,11 @@ def main(cmd: Optional[Sequence[str]] = None) -> None:
         config, model = bring_teacher(*where, added)
     else:
         pair = (args.asr_train_config, args.asr_model_file)
+        if args.teacher_model or None in pair:
+            raise ValueError(
+                "expected --teacher, with --teacher_model where it is a training, or "
+                "--asr_train_config and --asr_model_file. Give one of both ways."
+            )
         config, model = bring_files(*pair, args.out_dir, added=added)
     print(f"{args.teacher or pair[0]}: {config}, {model} -> {model.resolve()}")
 

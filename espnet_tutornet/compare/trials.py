@@ -22,14 +22,12 @@ DATA_OPTIONS = (
     *BROUGHT,
     *("text_case", "cleaner", "student_tokens"),
 )
-NEWER = (
-    "text_case",
-    "cleaner",
-    "student_tokens",
-)  # empty, they leave older keys as they were
+ABOUT_TEACHER = ("teacher_model", "teacher_fs", "teacher_lang", "teacher_task")
+# empty, they leave older keys as they were
+NEWER = ("text_case", "cleaner", "student_tokens", *ABOUT_TEACHER)
 TEACHER_OPTIONS = (
     *("teacher_asr_config", "teacher_epochs", "inference_asr_model", "asr_args"),
-    "ngpu",
+    *("ngpu", *ABOUT_TEACHER),
 )
 CACHE_OPTIONS = ("teacher_layers", "hidden_form", "top_k", "mask_padding")
 # what a result does not depend on, or what is hashed by its content
@@ -39,6 +37,8 @@ UNRELATED += ("student_asr_config", "seeds", "rkd_config", "skd_config", "conf_d
 UNRELATED += ("corpus_dir", "inference_nj", "gpu_inference")
 # names in hashes stay what they were: records of earlier comparisons stand
 HASHED_AS = {new: old for old, new in RENAMED.items()}
+HASHED_AS["teacher_asr_model_file"] = "teacher_model"
+HASHED_AS["teacher_model"] = "teacher_checkpoint"
 
 
 @dataclass(frozen=True)

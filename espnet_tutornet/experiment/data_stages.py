@@ -98,11 +98,13 @@ class DataStages:
     def make_tokens(self) -> None:
         """Make the token list, and leave out what is too short for CTC."""
         options, layout = self.options, self.layout
-        if options.teacher:
-            folder = layout.teacher.directory
-            self.call(
-                "bring_teacher", "--teacher", options.teacher, "--out_dir", folder
-            )
+        if options.brings_teacher:
+            names = ["teacher", "teacher_model", "teacher_fs", "teacher_lang"]
+            words = {name: getattr(options, name) for name in [*names, "teacher_task"]}
+            words["asr_train_config"] = options.teacher_asr_train_config
+            words["asr_model_file"] = options.teacher_asr_model_file
+            given = [x for k, v in words.items() if v for x in (f"--{k}", v)]
+            self.call("bring_teacher", *given, "--out_dir", layout.teacher.directory)
         text = layout.dump(layout.train_set, "text")
         if layout.takes_teacher_tokens:
             source = ["--teacher_config", layout.teacher.config]

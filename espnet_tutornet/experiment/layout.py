@@ -239,8 +239,6 @@ class Layout:
             name = "teacher"
             directory = options.teacher_dir or f"{options.expdir}/{name}"
             files = f"{directory}/config.yaml", f"{directory}/model.pth"
-            if options.teacher_asr_train_config:
-                files = options.teacher_asr_train_config, options.teacher_asr_model_file
             return Teacher(name, directory, *files)
         name = name_config(self._teacher_config)
         directory = options.teacher_dir or f"{options.expdir}/{name}"

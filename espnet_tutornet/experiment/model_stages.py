@@ -13,6 +13,7 @@ from espnet_tutornet.experiment.layout import name_config
 from espnet_tutornet.experiment.plan import Plan, Run
 from espnet_tutornet.experiment.tables import format_size
 from espnet_tutornet.experiment.training import read_yaml
+from espnet_tutornet.experiment.traits import posteriors_to_keep
 from espnet_tutornet.jobs.job import Job
 from espnet_tutornet.utils.files import atomic_write
 
@@ -116,13 +117,14 @@ class ModelStages:
         teacher, valid = layout.teacher, layout.dump(layout.valid_set)
         backend = os.environ.get("cmd_backend", "local")
         conf = os.environ.get("cmd_conf", "")
+        top_k = posteriors_to_keep(teacher.config, layout.methods, options.top_k)
         self.call(
             "dump_teacher",
             *("--teacher_config", teacher.config, "--teacher_model", teacher.model),
             *("--data_dirs", layout.dump(layout.audio_set), valid),
             *("--out_dir", layout.cache, "--fs", str(self.commands.fs())),
             *("--layers", *options.teacher_layers.split()),
-            *("--hidden_form", options.hidden_form, "--top_k", str(options.top_k)),
+            *("--hidden_form", options.hidden_form, "--top_k", str(top_k)),
             *("--nj", str(options.nj), "--ngpu", str(options.ngpu)),
             *(["--stock_padding"] if options.mask_padding == "none" else []),
             *("--check_dir", valid, "--check_decoded"),

@@ -23,7 +23,6 @@ RENAMED = {  # what options were called before
     "student_configs": "student_asr_config",
     "teacher_train_config": "teacher_asr_config",
     "teacher_config": "teacher_asr_train_config",
-    "teacher_model": "teacher_asr_model_file",
     "inference_model": "inference_asr_model",
     "train_args": "asr_args",
 }
@@ -92,6 +91,10 @@ class Options:
     teacher: str = option("", "Or bring one: a tag of the hub, a .zip, a directory,")
     teacher_asr_train_config: str = option("", "or ESPnet's config.yaml", path=True)
     teacher_asr_model_file: str = option("", "and .pth.", path=True)
+    teacher_model: str = option("", "Which .pth of a directory; empty: as ESPnet.")
+    teacher_fs: str = option("", "Its sampling rate in Hz, where nothing tells it.")
+    teacher_lang: str = option("", "Language that OWSM-CTC is told, such as eng,")
+    teacher_task: str = option("", "and task, such as asr.")
     teacher_epochs: int = option(25, "Of a teacher trained here.")
     teacher_wer_max: str = option("30", "Stop when its WER on valid_set is above.")
     teacher_dir: str = option("", "Where it lives; empty: in expdir.", path=True)
@@ -255,11 +258,14 @@ class Options:
                 "--teacher_asr_train_config and --teacher_asr_model_file go together: "
                 "the config.yaml and the .pth of one model."
             )
-        for name, value in (("token_type", "teacher"), ("student_tokens", "seen")):
-            if getattr(self, name) == value and not self.brings_teacher:
+        about = dict(token_type="teacher", student_tokens="seen")
+        about.update({f"teacher_{n}": "" for n in ("model", "fs", "lang", "task")})
+        for name, value in about.items():
+            given = getattr(self, name)
+            if not self.brings_teacher and given and given == (value or given):
                 raise UsageError(
-                    f"--{name} {value} takes over tokens of a teacher that is "
-                    "brought: give --teacher or --teacher_asr_train_config."
+                    f"--{name} {given} is of a teacher that is brought: give "
+                    "--teacher or --teacher_asr_train_config."
                 )
 
     @property

@@ -2,9 +2,12 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Sequence
 
+from espnet_tutornet.experiment.fields import UsageError
+from espnet_tutornet.experiment.methods import Method
 from espnet_tutornet.experiment.training import read_yaml
+from espnet_tutornet.utils.espnet_task import find_task, has_ctc_branch
 
 OURS, STOCK = "espnet_tutornet.bin", "espnet2.bin"
 OUR_ENCODERS = ("jasper", "deepspeech2")  # of espnet_tutornet.encoder
@@ -50,7 +53,35 @@ def is_transducer(config: str) -> bool:
 
 def has_ctc(config: str) -> bool:
     """Tell whether a model has a CTC branch, whose best path can be taken."""
-    return (_conf(config).get("model_conf") or {}).get("ctc_weight") != 0
+    return has_ctc_branch(_conf(config))
+
+
+def posteriors_to_keep(config: str, methods: Sequence[Method], top_k: int) -> int:
+    """Return how many CTC posteriors of a frame are kept: none of what has none.
+
+    Args:
+        config: of the teacher.
+        methods: of the experiment.
+        top_k: of the options.
+
+    Raises:
+        UsageError: a method learns posteriors that the teacher does not have.
+    """
+    if has_ctc(config) or not top_k:
+        return top_k
+    learns = [method.name for method in methods if method.criterion]
+    if learns:
+        raise UsageError(
+            f"--methods: {' '.join(learns)} learns the teacher's CTC posteriors, but "
+            "it has no CTC branch. Give RKD alone, such as rkd_task, or its text: "
+            "--pseudo_labels true."
+        )
+    print(
+        "the teacher has no CTC branch: its hidden states alone are kept. RKD needs "
+        "frame_weights: none or energy.",
+        flush=True,
+    )
+    return 0
 
 
 def is_best_path(inference_config: str) -> bool:
@@ -66,20 +97,32 @@ def takes_best_path(config: str, inference_config: str, checks: bool) -> bool:
         inference_config: ``decode_<name>.yaml``.
         checks: the teacher is checked: what its CTC branch says is what it teaches.
     """
-    if checks and has_ctc(config):
+    if not has_ctc(config):
+        return False
+    # what ESPnet's search of the ASR task does not know
+    other = find_task(_conf(config)) != "asr" or _conf(config).get("model") == "maskctc"
+    if checks or other:
         return True
     return is_best_path(inference_config) and not is_transducer(config)
 
 
-def search_words(inference_config: str) -> List[str]:
+def search_words(config: str, inference_config: str) -> List[str]:
     """Return the options of ``asr_inference``.
 
-    Where all others take CTC's best path, a transducer takes the likeliest token of
-    each of its steps.
+    Where all others take CTC's best path, others take the likeliest token of each of
+    their steps. Without a CTC branch, the search does without its scores.
+
+    Args:
+        config: of the model.
+        inference_config: ``decode_<name>.yaml``.
     """
+    if find_task(_conf(config)) == "asr_transducer":
+        return ["--beam_size", str(_conf(inference_config).get("beam_size", 1))]
+    words = ["--config", inference_config]
     if is_best_path(inference_config):
-        return ["--beam_size", "1"]
-    return ["--config", inference_config]
+        words = ["--beam_size", "1"]
+    without = not has_ctc(config) and not is_transducer(config)
+    return words + (["--ctc_weight", "0.0"] if without else [])
 
 
 def start_from(model: str, overlay: str, learns: bool) -> List[str]:

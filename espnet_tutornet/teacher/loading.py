@@ -1,19 +1,17 @@
 """Load a trained ESPnet model as a teacher: safely, completely, or not at all."""
 
 import argparse
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Optional, Tuple, Union
+from typing import Dict, Iterator, Tuple, Union
 
 import torch
+from espnet2.tasks.asr import ASRTask
+from espnet2.tasks.asr_transducer import ASRTransducerTask
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 
 from espnet_tutornet.teacher.kinds import adapt
-from espnet_tutornet.teacher.names import (
-    ParametersMismatch,
-    fill,
-    load_strictly,
-    names_of_202511,
-)
+from espnet_tutornet.teacher.names import ParametersMismatch, fill
 from espnet_tutornet.teacher.safe_load import load_parameters
 from espnet_tutornet.teacher.tasks import build_model
 from espnet_tutornet.utils.reading import read_yaml
@@ -119,28 +117,26 @@ def build_filled(
     return model
 
 
-def translate_names(
-    config_file: Union[str, Path], model_file: Union[str, Path]
-) -> Optional[Dict[str, torch.Tensor]]:
-    """Name parameters of ESPnet 202611 so that this release loads them all.
+@contextmanager
+def espnet_loads_so() -> Iterator[None]:
+    """Let ESPnet's inference load models as :func:`load_model` does.
 
-    Args:
-        config_file: ESPnet's config.yaml.
-        model_file: the .pth that belongs to it.
-
-    Returns:
-        The renamed parameters; None where they load as they are, or never.
-
-    Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: a file does not hold what it should.
+    So it knows the names of either release, wants no file that the .pth makes needless,
+    and unpickles nothing.
     """
-    state_dict = load_parameters(model_file)
-    renamed = names_of_202511(state_dict)
-    if list(renamed) == list(state_dict):
-        return None
-    model = build_filled(load_config(config_file), state_dict)
-    return renamed if load_strictly(model, state_dict) is not None else None
+
+    def build(config_file, model_file, device="cpu"):
+        model, args = load_model(config_file, model_file)
+        return model.to(device), args
+
+    tasks = (ASRTask, ASRTransducerTask)  # they inherit it
+    for task in tasks:
+        task.build_model_from_file = staticmethod(build)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            del task.build_model_from_file
 
 
 def _advise(args: argparse.Namespace) -> str:
