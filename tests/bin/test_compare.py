@@ -424,7 +424,7 @@ def test_a_dry_run_lists_the_runs_and_runs_nothing(bench):
         ({"student": []}, "study 1: unknown key 'student', expected one of name, stu"),
         (
             {"options": {"x": 1}},
-            "run.sh has no option 'x', it has asr_args, cache_missing, cleaner",
+            "run.sh has no option 'x', it has asr_args, cache_missing, c",
         ),
         ({"methods": ["kl"]}, "kl of conf/train_a.yaml needs .*conf/distill_kl.yaml"),
         ({"students": ["conf/c.yaml"]}, "needs .*conf/c.yaml, which is not there"),
