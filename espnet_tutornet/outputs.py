@@ -5,9 +5,25 @@ which kind it has. Axes are named in :mod:`espnet_tutornet.losses`.
 """
 
 from dataclasses import dataclass
-from typing import Mapping, Optional
+from typing import Mapping, NamedTuple, Optional
 
 from torch import Tensor
+
+
+class LatticePath(NamedTuple):
+    """A transducer's best path that spells the transcript, a node after the other.
+
+    Attributes:
+        frames: (B, N) teacher frame of each node.
+        labels: (B, N) tokens of the transcript before it.
+        probs: (B, N, 2) probabilities of blank and of the transcript's next token.
+        lens: (B,) valid nodes: frames and tokens together.
+    """
+
+    frames: Tensor
+    labels: Tensor
+    probs: Tensor
+    lens: Tensor
 
 
 @dataclass(frozen=True)
@@ -21,6 +37,7 @@ class TeacherOutputs:
         frame_shift: audio samples from one teacher frame to the next.
         decoder_log_probs: (B, L + 1, V) natural log of the attention decoder's softmax
             after each token of the transcript, or None.
+        path: of a transducer's lattice, or None.
     """
 
     lens: Tensor
@@ -28,6 +45,7 @@ class TeacherOutputs:
     log_probs: Optional[Tensor]
     frame_shift: float
     decoder_log_probs: Optional[Tensor] = None
+    path: Optional[LatticePath] = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +63,8 @@ class StudentOutputs:
         decoder_lens: (B,) valid tokens of these, 0 without a transcript.
         text: (B, L) token ids of the transcripts, padded with ``ignore_id``, or None.
         text_lengths: (B,) tokens of these, 0 without a transcript.
+        lattice: (B, T, L + 1, V) of a transducer, before its softmax, or None where no
+            term needs it.
     """
 
     lens: Tensor
@@ -56,3 +76,4 @@ class StudentOutputs:
     decoder_lens: Optional[Tensor] = None
     text: Optional[Tensor] = None
     text_lengths: Optional[Tensor] = None
+    lattice: Optional[Tensor] = None

@@ -48,7 +48,7 @@ class TutorNetASRModel(ESPnetASRModel):
                 stage: no CTC, no decoder) and, with SKD, reports it in validation.
 
         Raises:
-            ValueError: a negative weight, or SKD on a student without CTC.
+            ValueError: a negative weight, or a term that reads what the student lacks.
         """
         if task_weight < 0.0:
             raise ValueError(f"task_weight must be >= 0, got {task_weight}.")
@@ -58,6 +58,14 @@ class TutorNetASRModel(ESPnetASRModel):
             raise ValueError(
                 "the term decoder matches the attention decoder's posteriors, but the "
                 "student has none (decoder, ctc_weight: 1.0) or does not run it "
+                "(task_weight: 0.0). Give it one and a task_weight, or remove the term."
+            )
+        if distiller.needs_lattice and (
+            not self.use_transducer_decoder or task_weight == 0.0
+        ):
+            raise ValueError(
+                "the term transducer matches lattices, but the student has no joint "
+                "network (expected decoder: transducer) or does not run it "
                 "(task_weight: 0.0). Give it one and a task_weight, or remove the term."
             )
         reads_ctc = distiller.needs_logits or distiller.needs_head_logits
@@ -113,9 +121,9 @@ class TutorNetASRModel(ESPnetASRModel):
         taught = self.teacher(dict(batch, text=text, text_lengths=text_lengths))
         needs_logits = self.distiller.needs_logits
         # the task computes its logits once: read them, do not compute them again
-        names = ["ctc.ctc_lo"] * needs_logits + [
-            "decoder"
-        ] * self.distiller.needs_decoder
+        names = ["ctc.ctc_lo"] * needs_logits
+        names += ["decoder"] * self.distiller.needs_decoder
+        names += ["joint_network"] * self.distiller.needs_lattice
         with tap(self, names) as outputs:
             # checkpoints of a label-free training are chosen as those of all others
             if self.task_weight > 0.0 or (needs_logits and not self.training):
@@ -134,7 +142,8 @@ class TutorNetASRModel(ESPnetASRModel):
             head_logits = self.ctc.ctc_lo(hidden["last"].detach())
         decoded = _decoded(outputs.get("decoder"), text_lengths)
         ctc = (logits, self.frame_shift, head_logits)
-        student = StudentOutputs(lens, hidden, *ctc, *decoded, text, text_lengths)
+        spoken = (text, text_lengths, outputs.get("joint_network"))
+        student = StudentOutputs(lens, hidden, *ctc, *decoded, *spoken)
         distillation, terms = self.distiller(student, taught)
         loss = distillation
         if self.task_weight > 0.0:

@@ -71,6 +71,7 @@ class Distiller(nn.Module):
         self.needs_logits = any(term.needs_logits for term in self.terms.values())
         self.needs_head_logits = any(t.needs_head_logits for t in self.terms.values())
         self.needs_decoder = any(term.needs_decoder for term in self.terms.values())
+        self.needs_lattice = any(term.needs_lattice for term in self.terms.values())
 
     def forward(
         self, student: StudentOutputs, teacher: TeacherOutputs
@@ -80,14 +81,18 @@ class Distiller(nn.Module):
         In training mode it counts the batches for the schedules, if there are any.
 
         Returns:
-            The weighted sum, and ``loss_<name>`` of each term before its weight; of a
-            term with a schedule also ``weight_<name>``, that of this batch.
+            The weighted sum, and ``loss_<name>`` of each term before its weight, with
+            the term's suffix; of a term with a schedule also ``weight_<name>``, that of
+            this batch.
         """
         aligned = self._align(student, teacher)
         losses = {name: term(student, aligned) for name, term in self.terms.items()}
         weights = self._weights()
         total = sum(weights[name] * loss for name, loss in losses.items())
-        stats = {f"loss_{name}": loss.detach() for name, loss in losses.items()}
+        stats = {
+            f"loss_{name}{self.terms[name].suffix}": loss.detach()
+            for name, loss in losses.items()
+        }
         for name in self.scheduled:
             stats[f"weight_{name}"] = total.new_tensor(weights[name]).detach()
         return total, stats
@@ -112,7 +117,8 @@ class Distiller(nn.Module):
                 log_probs, teacher.lens, ratio, max_len, self.blank_id
             )
             log_probs = delay_frames(log_probs, self.delay)
-        return Aligned(hidden, log_probs, pad_mask, self.blank_id, teacher)
+        aligned = (hidden, log_probs, pad_mask, self.blank_id, teacher)
+        return Aligned(*aligned, delay=self.delay)
 
     def _weights(self) -> Dict[str, float]:
         """Return the weight of each term in this batch; count it in training mode."""
@@ -129,6 +135,7 @@ class TermNeeds(NamedTuple):
     teacher_layers: Tuple[str, ...]
     posteriors: bool
     decoder: bool = False
+    lattice: bool = False
 
 
 def term_needs(terms: Mapping[str, dict]) -> TermNeeds:
@@ -145,6 +152,7 @@ def term_needs(terms: Mapping[str, dict]) -> TermNeeds:
         teacher_layers=_layers(built, "teacher_layer"),
         posteriors=any(term.needs_posteriors for term in built),
         decoder=any(term.needs_decoder for term in built),
+        lattice=any(term.needs_lattice for term in built),
     )
 
 

@@ -18,6 +18,7 @@ class Aligned(NamedTuple):
         pad_mask: (B, T), True where either side has no frame.
         blank_id: index of ``<blank>`` in V.
         said: the same on the teacher's own frames, and what has no frames.
+        delay: student frames by which the above is later.
     """
 
     hidden: Mapping[str, Tensor]
@@ -25,6 +26,7 @@ class Aligned(NamedTuple):
     pad_mask: Tensor
     blank_id: int
     said: TeacherOutputs
+    delay: int = 0
 
 
 class Term(nn.Module):
@@ -44,6 +46,8 @@ class Term(nn.Module):
         needs_head_logits: the same, detached from the encoder.
         needs_posteriors: whether it reads the teacher's CTC posteriors.
         needs_decoder: whether it reads the decoders' softmax outputs.
+        needs_lattice: whether it reads the transducers' lattices.
+        suffix: of its name in the log, where ESPnet logs a loss of that name.
         needs_tokens: whether it needs the teacher's tokens to be the student's.
 
     Args:
@@ -54,13 +58,13 @@ class Term(nn.Module):
         ValueError: the weight is not positive, or the schedule is wrong.
     """
 
-    kind = ""
+    kind = suffix = ""
     passes_to: Optional[type] = None
     given: Tuple[str, ...] = ()
     student_layer: Optional[str] = None
     teacher_layer: Optional[str] = None
     needs_logits = needs_head_logits = False
-    needs_posteriors = needs_decoder = False
+    needs_posteriors = needs_decoder = needs_lattice = False
     needs_tokens = True
 
     def __init__(self, weight: float, schedule: Optional[Mapping] = None):

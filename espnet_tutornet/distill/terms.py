@@ -6,6 +6,7 @@ from torch import Tensor
 
 from espnet_tutornet.distill.sequence_terms import InterTerm, SequenceTerm
 from espnet_tutornet.distill.term import Aligned, Term
+from espnet_tutornet.distill.transducer_terms import TransducerTerm
 from espnet_tutornet.losses import (
     RepresentationLoss,
     SoftmaxLoss,
@@ -145,6 +146,7 @@ TERMS = {
     "decoder": DecoderTerm,
     "sequence": SequenceTerm,
     "inter": InterTerm,
+    "transducer": TransducerTerm,
 }
 
 

@@ -96,7 +96,15 @@ def build_teacher(
 
     Raises:
         RuntimeError: a shard of the cache is damaged, or another teacher's.
+        ValueError: the terms read what such a teacher cannot give.
     """
+    if needs.lattice and ("members" in conf or "cache" in conf):
+        kind = "several teachers" if "members" in conf else "a cache of outputs"
+        raise ValueError(
+            f"the term transducer reads a teacher's lattice, which {kind} cannot give. "
+            "Ask one teacher online (run.sh --teacher_outputs online), or remove the "
+            "term."
+        )
     if "members" in conf:
         if needs.decoder:  # what their decoders say is weighed by their CTC posteriors
             needs = needs._replace(posteriors=True)
@@ -109,7 +117,11 @@ def build_teacher(
     files = {key: conf[key] for key in ("config", "model") if key in conf}
     if "cache" not in conf:
         return OnlineTeacher.from_files(
-            **files, **given, use_decoder=needs.decoder, masked=masked
+            **files,
+            **given,
+            use_decoder=needs.decoder,
+            use_lattice=needs.lattice,
+            masked=masked,
         )
     if needs.decoder:
         raise ValueError(

@@ -18,7 +18,8 @@ from espnet_tutornet.layers.independence import (
 )
 from espnet_tutornet.layers.padding import mask_padding
 from espnet_tutornet.layers.probe import probe_model
-from espnet_tutornet.outputs import TeacherOutputs
+from espnet_tutornet.layers.transducer_path import read_path
+from espnet_tutornet.outputs import LatticePath, TeacherOutputs
 from espnet_tutornet.teacher.kinds import check_lengths, sampling_rate
 from espnet_tutornet.teacher.loading import load_model
 
@@ -43,14 +44,15 @@ class OnlineTeacher:
         layers: encoder layers to report; ``last`` is the encoder's output.
         use_posteriors: also report the CTC posteriors.
         use_decoder: also report the attention decoder's posteriors of the transcript.
+        use_lattice: also report the best path of a transducer's lattice.
         masked: False asks in padded batches whatever that changes, as ESPnet does.
 
     Attributes:
         padding: ``masked``, ``unpadded``, or ``stock`` where ``masked`` is False.
 
     Raises:
-        ValueError: unknown layer; posteriors asked of a model without CTC, or without
-            an attention decoder; outputs that depend on the batch in any case.
+        ValueError: unknown layer; what is asked of a model without CTC, attention
+            decoder or joint network; outputs that depend on the batch in any case.
     """
 
     def __init__(
@@ -60,10 +62,12 @@ class OnlineTeacher:
         use_posteriors: bool = True,
         use_decoder: bool = False,
         masked: bool = True,
+        use_lattice: bool = False,
     ):
         self.model = model.requires_grad_(False).eval()
         self.layers = tuple(layers)
         self.use_posteriors, self.use_decoder = use_posteriors, use_decoder
+        self.use_lattice = use_lattice
         if use_posteriors and model.ctc is None:
             raise ValueError(
                 "the teacher has no CTC branch (ctc_weight 0.0), expected one: SKD and "
@@ -74,6 +78,11 @@ class OnlineTeacher:
             raise ValueError(
                 "the teacher has no attention decoder, expected one: the term decoder "
                 "reads its posteriors. Choose a hybrid teacher, or remove the term."
+            )
+        if use_lattice and getattr(model, "joint_network", None) is None:
+            raise ValueError(
+                "the teacher has no joint network, expected a transducer: the term "
+                "transducer reads its lattice. Choose a transducer, or remove the term."
             )
         probe = probe_model(model, self.layers)
         self.frame_shift, self.sizes = probe.frame_shift, probe.sizes
@@ -104,7 +113,7 @@ class OnlineTeacher:
 
         Args:
             batch: ``speech`` (B, S) samples and ``speech_lengths`` (B,); for the
-                decoder also ``text`` (B, L), ``text_lengths`` (B,).
+                decoder and the lattice also ``text`` (B, L), ``text_lengths`` (B,).
 
         Returns:
             What the teacher says of it, without a graph.
@@ -126,7 +135,11 @@ class OnlineTeacher:
         decoded = (
             self._decode(hidden["last"], lens, batch) if self.use_decoder else None
         )
-        return TeacherOutputs(lens, kept, log_probs, self.frame_shift, decoded)
+        path = None
+        if self.use_lattice:
+            found = read_path(self.model, hidden["last"], lens, batch)
+            path = LatticePath(*found)
+        return TeacherOutputs(lens, kept, log_probs, self.frame_shift, decoded, path)
 
     def _decode(
         self, encoder_out: Tensor, lens: Tensor, batch: Mapping[str, Tensor]

@@ -123,9 +123,9 @@ def test_a_delay_that_is_no_number_of_frames_is_refused(delay):
 def test_term_needs_tells_layers_and_posteriors():
     conf = {"student_layer": "enc.0", "teacher_layer": "encoders.3"}
     needs = term_needs({"rkd": conf})
-    assert needs == (("enc.0",), ("encoders.3",), True, False)
+    assert needs == (("enc.0",), ("encoders.3",), True, False, False)
     assert term_needs({"rkd": {"frame_weights": "energy"}}).posteriors is False
-    assert term_needs({"skd": {}}) == ((), (), True, False)
+    assert term_needs({"skd": {}}) == ((), (), True, False, False)
     assert term_needs({"skd": None, "rkd": None}).student_layers == ("last",)
 
 

@@ -211,8 +211,8 @@ def test_the_head_stays_out_of_the_exported_student(distil, build_asr):
 
 
 def test_needs_are_told():
-    assert term_needs({"inter": INTER}) == (("encoders.0",), (), True, False)
-    assert term_needs({"sequence": {}}) == ((), (), True, False)
+    assert term_needs({"inter": INTER}) == (("encoders.0",), (), True, False, False)
+    assert term_needs({"sequence": {}}) == ((), (), True, False, False)
     assert needs_tokens({"sequence": {}}) and needs_tokens({"inter_a": INTER})
 
 

@@ -116,7 +116,7 @@ def test_several_teachers_mix_their_decoders(distil, batch, build_asr, teacher):
 
 
 def test_needs_are_told():
-    assert term_needs(DECODER) == ((), (), False, True)
+    assert term_needs(DECODER) == ((), (), False, True, False)
     assert not term_needs({"rkd": {}, "skd": {}}).decoder
     assert needs_tokens(DECODER) and needs_tokens({"skd_2": {}})
     assert not needs_tokens({"rkd": {}, "rkd_2": {}})

@@ -115,7 +115,10 @@ def build_with(make_args, conf, **given):
             {"term": {}},
             r"distill_conf: unknown keys \['term'\].*'task_weight', 'teacher'",
         ),
-        ({"terms": {"kd": {}}}, r"terms: unknown term 'kd'.*'rkd', 'seq.*'skd'\]"),
+        (
+            {"terms": {"kd": {}}},
+            r"terms: unknown term 'kd'.*'rkd', 'seq.*'skd', 'trans",
+        ),
         ({"terms": {}}, "distill_conf: terms is missing"),
         ({"teacher": None}, "distill_conf: teacher is missing"),
         ({"teacher": {"dir": "x"}}, r"unknown keys \['dir'\].*'config', 'missing', 'm"),

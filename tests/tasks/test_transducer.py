@@ -10,7 +10,7 @@ from espnet2.tasks.asr import ASRTask
 from espnet_tutornet.asr.tutornet_model import student_state_dict
 from espnet_tutornet.bin import asr_inference
 from espnet_tutornet.bin.tutornet_train import main as train
-from espnet_tutornet.layers.rnnt_loss import PACKAGE
+from espnet_tutornet.layers.rnnt_loss import PACKAGE, provide_rnnt_loss
 from espnet_tutornet.student.export import export_student
 from espnet_tutornet.student.untrained import build_untrained
 from espnet_tutornet.tasks.asr_tutornet import TutorNetTask
@@ -113,8 +113,19 @@ def test_all_that_build_models_build_transducers(make_args, tmp_path, forget):
 
 
 @pytest.fixture
-def trained(make_args, teacher, tokens, wav_data, tmp_path):
-    """Return the directory of a training of two epochs by ESPnet's Trainer."""
+def train_by(make_args, tokens, wav_data, tmp_path):
+    """Return train_by(distill_conf): train two epochs by ESPnet's Trainer.
+
+    It returns the directory of the training.
+    """
+
+    def run(distill_conf):
+        return _train(distill_conf, make_args, tokens, wav_data, tmp_path)
+
+    return run
+
+
+def _train(distill_conf, make_args, tokens, wav_data, tmp_path):
     args = vars(make_args("rnn", **TRANSDUCER))
     keys = ("encoder", "encoder_conf", "frontend_conf", *TRANSDUCER)
     conf = {key: args[key] for key in keys}
@@ -122,7 +133,7 @@ def trained(make_args, teacher, tokens, wav_data, tmp_path):
     conf.update(use_tensorboard=False, use_matplotlib=False, num_att_plot=0)
     conf.update(best_model_criterion=[["valid", "loss_ctc", "min"]])
     conf.update(model_conf={"ctc_weight": 0.3})  # with ESPnet's search in validation
-    conf.update(distill_conf={"teacher": teacher, "terms": TERMS})
+    conf.update(distill_conf=distill_conf)
     (tmp_path / "train.yaml").write_text(yaml.safe_dump(conf))
     (tmp_path / "tokens.txt").write_text("\n".join(tokens) + "\n")
     words = ["--config", tmp_path / "train.yaml", "--output_dir", tmp_path / "exp"]
@@ -137,8 +148,9 @@ def trained(make_args, teacher, tokens, wav_data, tmp_path):
 
 
 def test_a_trained_one_is_exported_plain_and_decoded_by_espnets_search(
-    trained, wav_data, tmp_path, forget
+    train_by, teacher, wav_data, tmp_path, forget
 ):
+    trained = train_by({"teacher": teacher, "terms": TERMS})
     forget()
     export = export_student(trained, "valid.loss_ctc.ave.pth")
     conf = yaml.safe_load((export / "config.yaml").read_text())
@@ -157,3 +169,14 @@ def test_a_trained_one_is_exported_plain_and_decoded_by_espnets_search(
     asr_inference.main(list(map(str, words)))
     lines = (tmp_path / "o/1best_recog/text").read_text().splitlines()
     assert [line.split()[0] for line in lines] == ["u0", "u1", "u2"]
+
+
+def test_it_learns_the_lattice_of_another_transducer(train_by, save_asr, tmp_path):
+    provide_rnnt_loss("transducer")  # what builds it here is ESPnet's own task
+    config, model = save_asr(tmp_path / "teacher", 3, "rnn", **TRANSDUCER)
+    files = {"config": str(config), "model": str(model)}
+    terms = {"transducer": {"criterion": "kl", "weight": 0.5}}
+    trained = train_by({"teacher": files, "terms": terms})
+    checkpoint = torch.load(trained / "checkpoint.pth", weights_only=False)
+    stats = checkpoint["reporter"]["stats"][2]["valid"]
+    assert stats["loss_transducer_path"] > 0 and stats["loss_transducer"] > 0
