@@ -104,13 +104,18 @@ def _check(args: argparse.Namespace) -> None:
     from espnet_tutornet.teacher.check import check_posteriors  # loads torch
 
     try:
-        print(
-            *check_posteriors(args.out_dir, args.check_dir, args.check_decoded),
-            sep="\n",
-        )
+        what = (args.out_dir, args.check_dir, args.check_decoded)
+        print(*check_posteriors(*what, _token_type(args.teacher_config)), sep="\n")
     except RuntimeError:
         (args.out_dir / FILE).unlink()  # nobody shall learn from it
         raise
+
+
+def _token_type(config: str) -> str:
+    """Read one key of a configuration of thousands of lines."""
+    text = Path(config).read_text(encoding="utf-8")
+    match = re.search(r"^token_type: *(\w+)", text, re.M)
+    return match[1] if match else ""
 
 
 def parse_form(text: str) -> Tuple[str, int]:

@@ -43,7 +43,7 @@ def get_parser() -> argparse.ArgumentParser:
     group.add_argument("--max_wav_duration", type=float, help="Seconds (default: any)")
     group = parser.add_argument_group("CTC target")
     group.add_argument("--token_list", help="Path of tokens.txt")
-    group.add_argument("--token_type", choices=("char", "bpe"))
+    group.add_argument("--token_type", choices=("char", "bpe", "word"))
     group.add_argument("--bpemodel", help="Path of bpe.model, for bpe")
     group.add_argument(
         "--non_linguistic_symbols",

@@ -33,7 +33,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--cleaner", default="", help="ESPnet's")
     group = parser.add_argument_group("students")
     group.add_argument("--token_list", type=Path, required=True, help="tokens.txt")
-    group.add_argument("--token_type", choices=("char", "bpe"), required=True)
+    group.add_argument("--token_type", choices=("char", "bpe", "word"), required=True)
     group.add_argument("--bpemodel", help="Path of bpe.model, for bpe")
     group.add_argument("--configs", type=Path, nargs="+", required=True)
     return parser

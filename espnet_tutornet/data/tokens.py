@@ -13,6 +13,7 @@ from espnet_tutornet.data.data_dir import check_replaceable, read_two_columns
 from espnet_tutornet.utils.files import atomic_dir
 
 BLANK, UNK, SPACE, SOS_EOS = "<blank>", "<unk>", "<space>", "<sos/eos>"
+ENCODED = "char, bpe or word"  # what texts are encoded by
 MODEL_TYPES = ("bpe", "unigram")  # ESPnet calls both token_type bpe
 
 
@@ -24,7 +25,7 @@ def load_encoder(
     """Return the function from text to tokens, as ESPnet's ``text2tokens``.
 
     Args:
-        token_type: ``char`` or ``bpe``.
+        token_type: ``char``, ``bpe`` or ``word``.
         bpemodel: sentencepiece model, for ``bpe``.
         symbols: non-linguistic ones, such as ``<noise>``: one token each of ``char``.
             A model for ``bpe`` knows those that it was trained with.
@@ -40,20 +41,30 @@ def load_encoder(
     if token_type == "char":
         token = re.compile("|".join([*map(re.escape, symbols), "(?s:.)"]))
         return lambda text: [SPACE if t == " " else t for t in token.findall(text)]
+    if token_type == "word":
+        return str.split
     if token_type != "bpe":
-        raise ValueError(f"token_type must be char or bpe, got {token_type!r}.")
+        raise ValueError(f"token_type must be {ENCODED}, got {token_type!r}.")
     if bpemodel is None:
         raise ValueError("token_type bpe needs bpemodel, the path of a bpe.model.")
     return _load_model(Path(bpemodel).read_bytes(), bpemodel).EncodeAsPieces
 
 
-def spell_words(tokens: Iterable[str]) -> List[str]:
+def spell_words(tokens: Iterable[str], token_type: str = "") -> List[str]:
     """Join tokens, characters or pieces, into words.
+
+    Args:
+        tokens: those of one text.
+        token_type: ``word``, where each is one.
 
     Example:
         >>> spell_words(["A", "<space>", "B"]), spell_words(["\u2581AB", "C"])
         (['A', 'B'], ['ABC'])
+        >>> spell_words(["AB", "C"], "word")
+        ['AB', 'C']
     """
+    if token_type == "word":
+        return list(tokens)
     return "".join(tokens).replace(SPACE, " ").replace("\u2581", " ").split()
 
 
@@ -138,9 +149,10 @@ def copy_teacher_tokens(
             "Expected the config.yaml of a trained ESPnet ASR model."
         )
     tokens, token_type = args["token_list"], args["token_type"]
-    if token_type not in ("char", "bpe"):
+    if token_type not in ("char", "bpe", "word"):
         raise ValueError(
-            f"{config}: token_type is {token_type!r}, only char and bpe are supported."
+            f"{config}: token_type is {token_type!r}, expected {ENCODED}. RKD alone "
+            'needs no common tokens: --methods "none rkd_task".'
         )
     if isinstance(tokens, str):
         tokens = read_tokens(_find_file(config, tokens))
@@ -160,7 +172,7 @@ def copy_teacher_tokens(
         encode = load_encoder(token_type, None if model is None else path)
         seen = {token for line in _read_transcripts(text) for token in encode(line)}
         tokens = [t for t in tokens if t in seen or t in (BLANK, UNK, SOS_EOS)]
-    _write(out_dir, tokens, model)
+    _write(out_dir, tokens, model, token_type)
     return tokens
 
 
@@ -242,13 +254,16 @@ def _check_tokens(tokens: Sequence[str], where: str) -> List[str]:
 
 
 def _write(
-    out_dir: Union[str, Path], tokens: Sequence[str], model: Optional[bytes]
+    out_dir: Union[str, Path],
+    tokens: Sequence[str],
+    model: Optional[bytes],
+    token_type: str = "char",
 ) -> None:
     check_replaceable(out_dir, "tokens.txt")
     with atomic_dir(out_dir) as new:
         lines = "".join(f"{token}\n" for token in tokens)
         (new / "tokens.txt").write_text(lines, encoding="utf-8")
-        token_type = "char" if model is None else "bpe"
+        token_type = token_type if model is None else "bpe"
         (new / "token_type").write_text(f"{token_type}\n", encoding="utf-8")
         if model is not None:
             (new / "bpe.model").write_bytes(model)

@@ -22,7 +22,7 @@ POINTS, SHARE, WORDS = 0.3, 0.03, 2  # that error rates may be apart
 
 
 def check_posteriors(
-    directory: Path, data_dir: Path, decoded: Optional[Path]
+    directory: Path, data_dir: Path, decoded: Optional[Path], token_type: str = ""
 ) -> List[str]:
     """Compare what the kept posteriors spell with what the teacher recognised alone.
 
@@ -30,6 +30,7 @@ def check_posteriors(
         directory: a complete cache.
         data_dir: a set whose utterances it holds, with ``text``.
         decoded: a directory with ``text``, the best paths of the teacher alone.
+        token_type: ``word``, where each of the teacher's tokens is one.
 
     Returns:
         Lines to print: both word error rates, or why they were not compared.
@@ -46,7 +47,7 @@ def check_posteriors(
     refs = {utt_id: words for utt_id, words in refs.items() if words}
     if not refs:
         return [f"{data_dir} has no transcripts: the WER of what is kept is unknown."]
-    hyps = _spell(directory, cache, list(refs))
+    hyps = _spell(directory, cache, list(refs), token_type)
     kept = _word_error_rate(refs, hyps)
     line = f"{data_dir.name}: WER {kept:.2f} % of the posteriors kept in {directory}"
     alone_text = decoded / "text" if decoded else None
@@ -109,7 +110,7 @@ def measure_hidden(
 
 
 def _spell(
-    directory: Path, cache: CacheReader, utt_ids: Sequence[str]
+    directory: Path, cache: CacheReader, utt_ids: Sequence[str], token_type: str
 ) -> Dict[str, List[str]]:
     """Return utterance id -> words of the best path of what is kept."""
     manifest = cache.manifest
@@ -119,7 +120,8 @@ def _spell(
         streams = unpack(torch.from_numpy(cache[utt_id])[None], forms)
         path = streams["posteriors"][0].argmax(dim=-1)  # (T, V) -> (T,)
         ids = collapse_path(path, manifest.blank_id)
-        found[utt_id] = spell_words(manifest.token_list[i] for i in ids)
+        tokens = (manifest.token_list[i] for i in ids)
+        found[utt_id] = spell_words(tokens, token_type)
     return found
 
 

@@ -122,8 +122,8 @@ def test_a_directory_of_token_lists_is_not_replaced(tmp_path, text):
 
 
 def test_encoder_refuses_what_it_cannot_do(tmp_path):
-    with pytest.raises(ValueError, match="char or bpe, got 'word'"):
-        load_encoder("word")
+    with pytest.raises(ValueError, match="char, bpe or word, got 'phn'"):
+        load_encoder("phn")
     with pytest.raises(ValueError, match="needs bpemodel"):
         load_encoder("bpe")
     with pytest.raises(FileNotFoundError):
@@ -146,6 +146,14 @@ def test_teacher_char_list_is_taken_over(tmp_path):
     assert copy_teacher_tokens(config, tmp_path / "out") == tokens
     assert read_tokens(tmp_path / "out/tokens.txt") == tokens
     assert (tmp_path / "out/token_type").read_text() == "char\n"
+
+
+def test_teacher_words_are_taken_over(tmp_path):
+    tokens = ["<blank>", "<unk>", "NO", "ONE", "<sos/eos>"]
+    config = _teacher(tmp_path, token_list=tokens, token_type="word")
+    assert copy_teacher_tokens(config, tmp_path / "out") == tokens
+    assert (tmp_path / "out/token_type").read_text() == "word\n"
+    assert load_encoder("word")("NO  ONE") == ["NO", "ONE"]
 
 
 def test_teacher_bpe_files_are_found_from_its_recipe(tmp_path, text, monkeypatch):
@@ -203,7 +211,10 @@ def test_teacher_with_another_model_is_refused(tmp_path, text):
     "args, match",
     [
         ({"token_list": ["A"]}, "has no token_type. Expected the config"),
-        ({"token_list": ["A"], "token_type": "word"}, "is 'word', only char and bpe"),
+        (
+            {"token_list": ["A"], "token_type": "phn"},
+            "is 'phn', expected char.*rkd_task",
+        ),
         ({"token_list": ["A", "A"], "token_type": "char"}, "tokens come twice: A"),
         ({"token_list": ["A", False], "token_type": "char"}, "False is no token"),
         ({"token_list": [], "token_type": "char"}, "expected a list of tokens"),

@@ -185,7 +185,7 @@ def make_arguments(kind, stats):
     return args, cls
 
 
-def publish(kind, root, monkeypatch):
+def publish(kind, root, monkeypatch, fs=16000, more_tokens=()):
     """Build a teacher, dump and pack it; return the archive and ESPnet's own model."""
     monkeypatch.chdir(root)
     stats = "exp/stats/feats_stats.npz"
@@ -195,6 +195,10 @@ def publish(kind, root, monkeypatch):
     width = 400 if kind == "sinc" else 20
     np.savez(stats, count=2.0, sum=rng.random(width), sum_square=4 + rng.random(width))
     args, cls = make_arguments(kind, stats)
+    if fs != 16000:
+        args["frontend_conf"] = {**args["frontend_conf"], "fs": fs}
+    args["token_list"] = [t for t in args["token_list"] if t not in more_tokens]
+    args["token_list"][2:2] = more_tokens
     torch.manual_seed(1)
     model = build(cls, args)
     for parameter in model.parameters():

@@ -28,9 +28,10 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture
-def dump(save_asr, data, tmp_path, capsys):
+def dump(request, save_asr, data, tmp_path, capsys):
     """Return dump(*words): what stage 8 prints, for a teacher that says something."""
-    config, model = save_asr(tmp_path / "teacher", 1, token_type="char")
+    token_type = getattr(request, "param", "char")
+    config, model = save_asr(tmp_path / "teacher", 1, token_type=token_type)
     parameters = torch.load(model)
     generator = torch.Generator().manual_seed(3)
     weight = parameters["ctc.ctc_lo.weight"]
@@ -72,6 +73,14 @@ def test_both_error_rates_are_told_and_the_error_of_hidden_states(dump):
     error = float(output.split("alone by ")[1].split()[0])
     assert error < 2e-2  # two bytes a value, and the windows at the end
     assert f"dev: WER {own:.2f} %" in dump()  # also where nothing is to do
+
+
+@pytest.mark.parametrize("dump", ["word"], indirect=True)
+def test_tokens_that_are_words_are_counted_as_words(dump):
+    """They were joined to one word each, and the two rates were never near."""
+    texts = dict(line.split(maxsplit=1) for line in dump.text.read_text().splitlines())
+    assert max(len(text.split()) for text in texts.values()) > 1
+    assert "points apart" in dump()
 
 
 def test_a_cache_that_is_of_another_teacher_than_was_measured_is_refused(dump, capsys):
