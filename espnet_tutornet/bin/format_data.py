@@ -12,7 +12,12 @@ from espnet_tutornet.data.data_dir import (
     write_data_dir,
 )
 from espnet_tutornet.data.formatting import format_sets
-from espnet_tutornet.data.raw_dir import mark_formatted, take_raw_dir
+from espnet_tutornet.data.raw_dir import (
+    AUDIO,
+    check_set_names,
+    mark_formatted,
+    take_raw_dir,
+)
 from espnet_tutornet.data.transcripts import (
     TEXT_CASES,
     compose,
@@ -89,6 +94,7 @@ def main(cmd: Optional[Sequence[str]] = None) -> None:
     labelled = _check_labelled(parser, args)
     wanted = {name: True for name in args.sets}
     wanted.update(dict.fromkeys(args.unlabelled_sets, False))
+    check_set_names(wanted)
     for name in [*wanted, *labelled]:
         check_replaceable(args.datadir / name, "wav.scp")
     clean = _load_cleaner(args.cleaner) if args.cleaner else None
@@ -101,7 +107,7 @@ def main(cmd: Optional[Sequence[str]] = None) -> None:
         sets[name] = rewrite_texts(utterances, args.text_case, clean, symbols)
     if labelled:  # an impossible number is an error before the audio is read
         hide_transcripts(sets[args.labelled_set], args.num_labelled)
-    audio_dir, channel = args.datadir / "audio", args.channel or MIX
+    audio_dir, channel = args.datadir / AUDIO, args.channel or MIX
     done, fs = format_sets(sets, args.fs, channel, audio_dir, args.nj)
     data = {name: (done[name], text) for name, text in wanted.items()}
     if labelled:

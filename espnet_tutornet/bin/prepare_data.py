@@ -9,7 +9,7 @@ from espnet_tutornet.data.corpora.kaldi import read_kaldi_set
 from espnet_tutornet.data.corpora.librispeech import read_split
 from espnet_tutornet.data.corpora.manifests import find_manifest, read_manifest
 from espnet_tutornet.data.data_dir import RawUtterance, check_replaceable
-from espnet_tutornet.data.raw_dir import ORG, write_raw_dir
+from espnet_tutornet.data.raw_dir import ORG, check_set_names, write_raw_dir
 from espnet_tutornet.utils.command import exit_on_error
 
 
@@ -59,6 +59,7 @@ def main(cmd: Optional[Sequence[str]] = None) -> None:
     wanted = {name: (name, True) for name in args.sets}
     for name in args.unlabelled_sets:
         wanted[f"{name}_unlabelled"] = name, False
+    check_set_names(wanted)
     for name in wanted:
         check_replaceable(Path(args.out_dir, name), "wav.scp")
     read = _choose_reader(args)

@@ -18,9 +18,26 @@ from espnet_tutornet.data.data_dir import (
 )
 from espnet_tutornet.utils.files import atomic_dir
 
-ORG = "org"
+ORG, AUDIO = "org", "audio"  # beside the sets: sources, what was written
 MARK = "formatted.json"  # in a formatted directory: what it held when it was written
 HELD = ("wav.scp", "utt2spk", "text")
+
+
+def check_set_names(names: Iterable[str]) -> None:
+    """Refuse names that no directory of a set can have.
+
+    Raises:
+        ValueError: a name has a slash, or is that of another directory.
+
+    Example:
+        >>> check_set_names(["train_sp", "dev"])
+    """
+    wrong = [name for name in names if "/" in name or name in (ORG, AUDIO)]
+    if wrong:
+        raise ValueError(
+            f"{wrong[0]}: expected the name of a set, without / and other than {ORG} "
+            f"and {AUDIO}. Give a directory above as part of --kaldi_dir or --manifest."
+        )
 
 
 def write_raw_dir(path: Union[str, Path], utterances: Iterable[RawUtterance]) -> None:

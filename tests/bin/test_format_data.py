@@ -267,6 +267,12 @@ def test_what_a_recipe_s_own_script_writes_is_formatted(tmp_path, capsys):
     assert json.loads((folder / "formatted.json").read_text())["segments"] == ""
 
 
+def test_a_name_that_no_set_can_have_is_refused(corpus, capsys):
+    with pytest.raises(SystemExit, match="1"):
+        _run(corpus, "--sets", "audio")
+    assert "audio: expected the name of a set" in capsys.readouterr().err
+
+
 def test_symbols_stay_as_they_are(corpus):
     _transcribe(corpus, "train-clean", "one <Noise> two<laugh>", "<laugh-2>")
     symbols = corpus.parent / "symbols.txt"

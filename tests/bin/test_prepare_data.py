@@ -83,6 +83,14 @@ def test_a_directory_of_data_directories_is_taken_by_name(corpus, tmp_path, caps
     assert f"{tmp_path}/kaldi has: my-train." in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["org/dev", "org", "audio"])
+def test_a_name_that_no_set_can_have_is_refused(corpus, capsys, name):
+    with pytest.raises(SystemExit, match="1"):
+        _run(corpus, "--sets", "train_clean", name)
+    assert f"{name}: expected the name of a set, without /" in capsys.readouterr().err
+    assert not (corpus.parent / "data").exists()
+
+
 def test_manifests_are_taken_by_name(corpus, tmp_path):
     audio = str(corpus / "wide/1/2/1-2-0000.flac")
     row = {"audio_filepath": audio, "text": "one", "duration": 2, "offset": 1}
