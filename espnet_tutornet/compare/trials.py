@@ -14,17 +14,19 @@ from espnet_tutornet.experiment.options import RENAMED, Options
 from espnet_tutornet.experiment.plan import name_run
 from espnet_tutornet.utils.reading import parse_yaml
 
+# of the data, and newer than the keys of earlier comparisons
+NEWER_DATA = ("text_case", "cleaner", "kaldi_dir", "manifest", "channel", "nlsyms_txt")
 BROUGHT = ("teacher", "teacher_asr_train_config", "teacher_asr_model_file")
 DATA_OPTIONS = (
     *("corpus", "corpus_dir", "train_set", "valid_set", "test_sets", "fs"),
     *("unlabelled_sets", "num_labelled", "speed_perturb_factors", "token_type", "nbpe"),
     *("noisy_sets", "noise_db", "min_wav_duration", "max_wav_duration"),
     *BROUGHT,
-    *("text_case", "cleaner", "student_tokens"),
+    *(*NEWER_DATA, "student_tokens"),
 )
 ABOUT_TEACHER = ("teacher_model", "teacher_fs", "teacher_lang", "teacher_task")
 # empty, they leave older keys as they were
-NEWER = ("text_case", "cleaner", "student_tokens", *ABOUT_TEACHER)
+NEWER = (*NEWER_DATA, "student_tokens", *ABOUT_TEACHER)
 TEACHER_OPTIONS = (
     *("teacher_asr_config", "teacher_epochs", "inference_asr_model", "asr_args"),
     *("ngpu", *ABOUT_TEACHER),

@@ -5,6 +5,7 @@ import pytest
 
 from espnet_tutornet.compare.grid import Setting
 from espnet_tutornet.compare.trials import (
+    NEWER_DATA,
     Trial,
     count_trials,
     group_trials,
@@ -118,7 +119,7 @@ def test_places_are_shared_by_what_they_depend_on():
         name: place({**OPTIONS.words(), name: "other"}, Path("out"), setting())
         for name in (
             *("total_epochs", "num_labelled", "teacher_epochs", "top_k"),
-            *("text_case", "cleaner"),
+            *NEWER_DATA,
         )
     }
     plain = place(OPTIONS.words(), Path("out"), setting())
@@ -131,7 +132,7 @@ def test_places_are_shared_by_what_they_depend_on():
     assert changed("top_k") == ["teacher_cache"]
     assert changed("teacher_epochs") == ["teacher_cache", "teacher_dir"]
     data = ["datadir", "dumpdir", "teacher_cache", "teacher_dir"]
-    for name in ("num_labelled", "text_case", "cleaner"):
+    for name in (*NEWER_DATA, "num_labelled"):
         assert changed(name) == data
 
 
