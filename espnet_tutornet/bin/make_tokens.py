@@ -41,10 +41,12 @@ def main(cmd: Optional[Sequence[str]] = None) -> None:
     """Write one token list."""
     parser = get_parser()
     args = parser.parse_args(cmd)
+    symbols = read_symbols(args.non_linguistic_symbols)
     if args.teacher_config is not None:
         if (args.text, args.token_type, args.nbpe) != (None, None, None):
             parser.error("--teacher_config decides on --text, --token_type and --nbpe")
-        tokens = copy_teacher_tokens(args.teacher_config, args.out_dir, args.seen_in)
+        source = (args.teacher_config, args.out_dir, args.seen_in)
+        tokens = copy_teacher_tokens(*source, symbols)
     else:
         if args.seen_in is not None:
             parser.error("--seen_in takes some of a teacher's: give --teacher_config")
@@ -52,7 +54,6 @@ def main(cmd: Optional[Sequence[str]] = None) -> None:
             parser.error("give --teacher_config, or both --text and --token_type")
         if args.token_type in MODEL_TYPES and args.nbpe is None:
             parser.error(f"--token_type {args.token_type} needs --nbpe")
-        symbols = read_symbols(args.non_linguistic_symbols)
         tokens = make_token_list(
             args.text, args.out_dir, args.token_type, args.nbpe, symbols
         )

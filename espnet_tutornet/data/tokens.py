@@ -121,6 +121,7 @@ def copy_teacher_tokens(
     config: Union[str, Path],
     out_dir: Union[str, Path],
     text: Optional[Union[str, Path]] = None,
+    symbols: Sequence[str] = (),
 ) -> List[str]:
     """Take over the token list of an ESPnet model, or what of it a text uses.
 
@@ -128,6 +129,7 @@ def copy_teacher_tokens(
         config: the model's config.yaml.
         out_dir: gets the same files as from ``make_token_list``.
         text: file ``text`` of a data directory; None: all tokens are taken.
+        symbols: non-linguistic ones in the text.
 
     Returns:
         The tokens, in the model's order.
@@ -169,7 +171,8 @@ def copy_teacher_tokens(
                 "Expected the sentencepiece model that the teacher was trained with."
             )
     if text is not None:
-        encode = load_encoder(token_type, None if model is None else path)
+        bpemodel = None if model is None else path
+        encode = load_encoder(token_type, bpemodel, symbols)
         seen = {token for line in _read_transcripts(text) for token in encode(line)}
         tokens = [t for t in tokens if t in seen or t in (BLANK, UNK, SOS_EOS)]
     _write(out_dir, tokens, model, token_type)

@@ -111,14 +111,14 @@ class DataStages:
             source += ["--seen_in", text] if options.student_tokens == "seen" else []
         else:
             source = ["--token_type", options.token_type, "--nbpe", str(options.nbpe)]
-            source += ["--text", text, "--non_linguistic_symbols", options.nlsyms_txt]
-        self.call("make_tokens", *source, "--out_dir", layout.tokendir)
+            source += ["--text", text]
+        symbols = ["--non_linguistic_symbols", options.nlsyms_txt]
+        self.call("make_tokens", *source, *symbols, "--out_dir", layout.tokendir)
         folder = Path(layout.tokendir)
         kind = (folder / "token_type").read_text().strip()
         limits = ["--token_list", f"{folder}/tokens.txt", "--token_type", kind]
         limits += ["--bpemodel", f"{folder}/bpe.model", "--fs", self._fs()]
-        limits += ["--non_linguistic_symbols", options.nlsyms_txt]
-        limits += ["--configs", *self._configs()]
+        limits += [*symbols, "--configs", *self._configs()]
         limits += ["--unk_max", options.unk_max] if options.unk_max else []
         self.load("student.frame_shift")  # ESPnet, once for all
         for name in (layout.train_set, layout.valid_set):

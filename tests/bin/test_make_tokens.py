@@ -36,6 +36,10 @@ def test_what_a_text_uses_of_a_teachers_list(tmp_path, text, capsys):
     main([*options, "--out_dir", f"{tmp_path}/out"])
     assert read_tokens(tmp_path / "out/tokens.txt") == [t for t in tokens if t != "A"]
     assert capsys.readouterr().out.endswith("out: 7 tokens\n")
+    (tmp_path / "symbols").write_text("TWO\n")  # one token, of which there is none
+    options += ["--non_linguistic_symbols", f"{tmp_path}/symbols"]
+    main([*options, "--out_dir", f"{tmp_path}/out"])
+    assert "W" not in read_tokens(tmp_path / "out/tokens.txt")
 
 
 def test_nbpe_too_large_is_one_message(tmp_path, text, capsys):

@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from espnet_tutornet.bin.pseudo_text import main
+from espnet_tutornet.bin.pseudo_text import load_rewriter, main
 from espnet_tutornet.data.data_dir import Utterance, read_data_dir, write_data_dir
 from espnet_tutornet.student.pseudo_text import (
     Limits,
@@ -160,6 +160,12 @@ def test_two_directories_are_written(tmp_path, words, capsys):
         u.utt_id: u.text for u in read_data_dir(tmp_path / "all", needs_text=False)
     }
     assert every == {"a-1": "ONE TWO", "a-2": "ONE TWO SIX", "b-1": ""}
+
+
+def test_a_text_is_written_as_the_transcripts_are():
+    rewrite = load_rewriter("upper", "", ["<noise>"])
+    assert rewrite("six <noise> e\u0301") == "SIX <noise> \u00c9"
+    assert rewrite("") == "" and load_rewriter("", "tacotron")("six") == "SIX"
 
 
 @pytest.mark.parametrize(
