@@ -32,6 +32,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer_api(parts[4])
         elif parts[:3] == ["me", "model", "resolve"]:
             self.send_file("/".join(parts[4:]))
+        elif "gated" in parts:
+            headers = {"X-Error-Code": "GatedRepo"}
+            self.reply(
+                b'{"error": "Access to model me/gated is restricted"}', 401, headers
+            )
         elif parts[0] == "files":
             self.send_file("/".join(parts[1:]))
         else:

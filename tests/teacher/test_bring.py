@@ -119,7 +119,108 @@ def test_a_directory_with_one_model(teacher_files, tmp_path):
         find_files(directory)
 
 
-def test_an_address_is_resumed_when_cut_and_kept(packed, training, hub, tmp_path):
+TRAINING = ("checkpoint.pth", "1epoch.pth", "2epoch.pth", "latest.pth")
+
+
+@pytest.mark.parametrize(
+    "files, chosen",
+    [
+        ("valid.acc.ave.pth valid.acc.ave_5best.pth valid.loss.ave.pth", 0),
+        ("valid.acc.ave_10best.pth valid.acc.ave_5best.pth valid.acc.best.pth", 0),
+        ("valid.loss_ctc.ave.pth valid.cer_ctc.ave.pth valid.acc.best.pth", 1),
+        ("valid.wer.ave.pth train.loss.best.pth", 0),
+        ("valid.cer_ctc.best.pth valid.acc.best.pth", 1),
+        ("latest.pth", 0),
+    ],
+)
+def test_a_training_is_brought_as_espnet_would_decode_it(tmp_path, files, chosen):
+    criteria = [["valid", "cer_ctc", "min"], ["valid", "loss", "min"]]
+    conf = {"token_list": ["a"], "best_model_criterion": criteria}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(conf))
+    (tmp_path / "run.yaml").write_text("method: teacher\n")
+    for name in (*TRAINING, *files.split()):
+        (tmp_path / name).write_bytes(b"")
+    found = find_files(tmp_path)
+    assert found == (tmp_path / "config.yaml", tmp_path / files.split()[chosen])
+    assert find_files(tmp_path, "2epoch.pth")[1] == tmp_path / "2epoch.pth"
+    with pytest.raises(ValueError, match="has 1epoch.pth.*expected 9epoch.pth.*_model"):
+        find_files(tmp_path, "9epoch.pth")
+    with pytest.raises(ValueError, match="expected checkpoint.pth"):
+        find_files(tmp_path, "checkpoint.pth")
+
+
+def test_the_only_training_below_a_directory_is_brought(training, tmp_path):
+    config, model = bring_teacher(str(training), tmp_path / "teacher")
+    check(config, model, training)
+    found = yaml.safe_load(config.read_text())["normalize_conf"]["stats_file"]
+    assert found == str(training / "exp/stats/feats_stats.npz"), "looked for upwards"
+
+
+def test_two_trainings_in_one_directory_are_refused(training, tmp_path):
+    both = tmp_path / "exp"
+    for name in ("a", "b"):
+        shutil.copytree(training / "exp/asr", both / name)
+    with pytest.raises(ValueError, match="2 are below it, a, b: give one of them"):
+        find_files(both)
+    shutil.copy(both / "b/config.yaml", both / "a/config_old.yaml")
+    with pytest.raises(
+        ValueError, match="two trained models, config.yaml and conf.*ol"
+    ):
+        find_files(both / "a")
+
+
+def test_what_the_pth_holds_is_not_looked_for(training, tmp_path):
+    where = tmp_path / "elsewhere"
+    shutil.copytree(training / "exp/asr", where)
+    config, model = bring_teacher(str(where), tmp_path / "teacher")
+    check(config, model, training)
+
+
+@pytest.mark.parametrize(
+    "added, message",
+    [
+        (dict(lang="eng"), "of ESPnet's task asr, which hears audio.*for OWSM-CTC"),
+        (dict(task="asr"), "for OWSM-CTC. Remove them"),
+    ],
+)
+def test_what_a_model_cannot_be_told_is_refused(training, tmp_path, added, message):
+    with pytest.raises(ValueError, match=message):
+        bring_teacher(str(training / "exp/asr"), tmp_path / "t", added=added)
+
+
+@pytest.mark.parametrize(
+    "keys, message",
+    [
+        (
+            {"src_token_list": ["a"]},
+            "task st .speech translation., expected one of asr",
+        ),
+        ({"subtask_series": "enh"}, "task enh_s2t .enhancement"),
+        ({"deliberationencoder": "rnn"}, "slu whose deliberation encoder reads a tran"),
+    ],
+)
+def test_models_of_tasks_that_cannot_teach_are_named(tmp_path, keys, message):
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"token_list": [], **keys}))
+    (tmp_path / "model.pth").write_bytes(b"")
+    with pytest.raises(ValueError, match=message):
+        bring_teacher(str(tmp_path), tmp_path / "t")
+
+
+def test_two_files_are_brought_with_what_is_added(teacher_files, tmp_path):
+    words = ["--asr_train_config", teacher_files[0], "--asr_model_file"]
+    words += [teacher_files[1], "--out_dir", tmp_path, "--teacher_fs", 8000]
+    main(list(map(str, words)))
+    _, args = load_model(tmp_path / "config.yaml", tmp_path / "model.pth")
+    assert args.tutornet_teacher == {"fs": 8000}
+    with pytest.raises(SystemExit):
+        main(["--out_dir", str(tmp_path), "--asr_model_file", str(teacher_files[1])])
+
+
+def test_an_address_is_resumed_when_cut_and_kept(
+    packed, training, hub, tmp_path, monkeypatch
+):
+    # no address needs the library of the hub
+    monkeypatch.setitem(sys.modules, "espnet_model_zoo.downloader", None)
     shutil.copy(packed, hub.root / "asr.zip")
     with zipfile.ZipFile(hub.root / "asr.zip", "a") as content:
         noise = np.random.default_rng(0).bytes(400_000)  # does not shrink
@@ -165,6 +266,9 @@ def test_a_tag_of_the_hub_and_then_without_network(hub, training, tmp_path):
     unknown = run_command("me/unknown", out_dir, hub.url, cache)
     assert unknown.returncode == 1
     assert "no such model at the hub" in unknown.stderr
+    gated = run_command("me/gated", out_dir, hub.url, cache)
+    assert gated.returncode == 1
+    assert "Accept its terms at https://huggingface.co/me/gated" in gated.stderr
     nowhere = "http://127.0.0.1:9"  # the port of discard: nobody listens
     again = run_command("me/model", tmp_path / "again", nowhere, cache)
     assert again.returncode == 0, again.stderr

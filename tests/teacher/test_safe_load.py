@@ -73,7 +73,11 @@ NETWORKS = {
         frontend="fused",
         frontend_conf=dict(
             frontends=[
-                dict(frontend_type="s3prl", frontend_conf=dict(path_or_url="PATH"))
+                dict(
+                    frontend_type="s3prl",
+                    multilayer_feature=False,
+                    frontend_conf=dict(upstream="wavlm_local", path_or_url="PATH"),
+                )
             ]
         ),
     ),
@@ -100,8 +104,11 @@ def stand_ins(path):
         careless(torch.load, path)
         raise AssertionError("it was loaded")
 
-    names = "s3prl s3prl.nn transformers whisper whisper.audio whisper.model fairseq"
+    names = "s3prl s3prl.nn transformers whisper whisper.audio whisper.model fairseq "
+    wav2vec = "fairseq.models.wav2vec.wav2vec2"
+    names += f"fairseq.models fairseq.models.wav2vec {wav2vec}"
     found = {name: types.ModuleType(name) for name in names.split()}
+    found[wav2vec].Wav2Vec2Model = load
     found["s3prl.nn"].Featurizer = load
     found["s3prl.nn"].S3PRLUpstream = load
     load.available_names = lambda: ["wavlm_local", None]
