@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from espnet_tutornet.distill.distiller import Distiller
 from espnet_tutornet.layers.probe import probe_model
 from espnet_tutornet.layers.taps import encode_with_taps, tap
+from espnet_tutornet.layers.transducer_path import has_lattice
 from espnet_tutornet.losses import zero_loss
 from espnet_tutornet.outputs import StudentOutputs, TeacherOutputs
 
@@ -60,13 +61,12 @@ class TutorNetASRModel(ESPnetASRModel):
                 "student has none (decoder, ctc_weight: 1.0) or does not run it "
                 "(task_weight: 0.0). Give it one and a task_weight, or remove the term."
             )
-        if distiller.needs_lattice and (
-            not self.use_transducer_decoder or task_weight == 0.0
-        ):
+        if distiller.needs_lattice and (not has_lattice(self) or task_weight == 0.0):
             raise ValueError(
                 "the term transducer matches lattices, but the student has no joint "
-                "network (expected decoder: transducer) or does not run it "
-                "(task_weight: 0.0). Give it one and a task_weight, or remove the term."
+                "network (expected decoder: transducer, of one blank) or does not run "
+                "it (task_weight: 0.0). Give it one and a task_weight, or remove the "
+                "term."
             )
         reads_ctc = distiller.needs_logits or distiller.needs_head_logits
         if reads_ctc and self.ctc is None:

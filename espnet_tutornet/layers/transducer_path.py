@@ -16,6 +16,13 @@ TINY = 1e-30  # a probability whose logarithm is finite
 NODES = 2**24  # logits of the joint network at a time: 64 MiB
 
 
+def has_lattice(model: torch.nn.Module) -> bool:
+    """Tell whether a model is a transducer whose blanks are of one frame."""
+    if getattr(model, "joint_network", None) is None:
+        return False
+    return not getattr(model, "transducer_multi_blank_durations", None)
+
+
 @torch.no_grad()
 def read_path(
     model: torch.nn.Module,

@@ -18,7 +18,7 @@ from espnet_tutornet.layers.independence import (
 )
 from espnet_tutornet.layers.padding import mask_padding
 from espnet_tutornet.layers.probe import probe_model
-from espnet_tutornet.layers.transducer_path import read_path
+from espnet_tutornet.layers.transducer_path import has_lattice, read_path
 from espnet_tutornet.outputs import LatticePath, TeacherOutputs
 from espnet_tutornet.teacher.kinds import check_lengths, sampling_rate
 from espnet_tutornet.teacher.loading import load_model
@@ -79,10 +79,11 @@ class OnlineTeacher:
                 "the teacher has no attention decoder, expected one: the term decoder "
                 "reads its posteriors. Choose a hybrid teacher, or remove the term."
             )
-        if use_lattice and getattr(model, "joint_network", None) is None:
+        if use_lattice and not has_lattice(model):
             raise ValueError(
-                "the teacher has no joint network, expected a transducer: the term "
-                "transducer reads its lattice. Choose a transducer, or remove the term."
+                "the teacher has no joint network, or blanks of several frames, "
+                "expected a transducer of one blank: the term transducer reads its "
+                "lattice. Choose such a teacher, or remove the term."
             )
         probe = probe_model(model, self.layers)
         self.frame_shift, self.sizes = probe.frame_shift, probe.sizes

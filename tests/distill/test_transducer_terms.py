@@ -3,6 +3,7 @@
 import pytest
 import torch
 from espnet2.tasks.asr import ASRTask
+from published import publish
 
 from espnet_tutornet.distill.distiller import Distiller, term_needs
 from espnet_tutornet.layers.rnnt_loss import provide_rnnt_loss
@@ -135,6 +136,33 @@ def test_a_task_weight_of_zero_is_refused(distil):
 def test_a_teacher_without_joint_network_is_refused(build_asr):
     with pytest.raises(ValueError, match="teacher has no joint network.*transducer"):
         OnlineTeacher(build_asr(0, "rnn"), use_lattice=True)
+
+
+def test_blanks_of_several_frames_are_refused(build, build_student, teacher):
+    conf = {"ctc_weight": 0.3, "transducer_multi_blank_durations": [2]}
+    model = build(0, model_conf=conf)
+    with pytest.raises(ValueError, match="or blanks of several frames, expected"):
+        OnlineTeacher(model, use_lattice=True)
+    student = build_student(0, "rnn", **{**TRANSDUCER, "model_conf": conf})
+    distiller = Distiller(TERMS, {"last": 10}, teacher.sizes, 0)
+    with pytest.raises(ValueError, match="term transducer.*of one blank"):
+        student.set_distillation(distiller, teacher)
+
+
+def test_a_teacher_of_espnets_task_for_transducers_is_read(
+    batch, tmp_path, monkeypatch
+):
+    publish("asr_transducer", tmp_path, monkeypatch)
+    files = tmp_path / "exp/asr/config.yaml", tmp_path / "exp/asr/valid.acc.ave.pth"
+    teacher = OnlineTeacher.from_files(
+        *files, layers=(), use_posteriors=False, use_lattice=True
+    )
+    said = teacher(batch)
+    assert torch.equal(said.path.lens, said.lens + batch["text_lengths"])
+    count = int(said.path.lens[0])
+    probs = said.path.probs[0, :count]
+    assert (probs[:, 0] > 0).all() and (probs.sum(-1) < 1).all()
+    assert int((probs[:, 1] == 0).sum()) == int((said.path.labels[0] == 3).sum())
 
 
 @pytest.mark.parametrize(
