@@ -27,8 +27,9 @@ def teacher(tmp_path_factory, prepared, conf):
     fs = int((prepared.root / "data/fs").read_text())
     found["frontend_conf"] = fill_frontend(found["frontend_conf"], fs)
     found.update(token_list=tokens, token_type="char", normalize="utterance_mvn")
+    found = complete_arguments(found)  # as ESPnet dumps them
     torch.manual_seed(0)
-    model = ASRTask.build_model(argparse.Namespace(**complete_arguments(found)))
+    model = ASRTask.build_model(argparse.Namespace(**found))
     (root / "config.yaml").write_text(yaml.safe_dump(found, allow_unicode=True))
     torch.save(model.state_dict(), root / "model.pth")
     return root / "config.yaml", root / "model.pth"
