@@ -141,7 +141,9 @@ def resolve_paths(conf: Dict[str, Any], roots: List[Path]) -> Dict[str, Any]:
         if isinstance(value, str) and re.search("[./]", value) and len(value) < 1000:
             for root in roots:
                 path = root / value
-                if is_inside(path, root) and path.is_file():
+                # or a directory of Hugging Face's
+                found = path.is_file() or (path / "config.json").is_file()
+                if is_inside(path, root) and found:
                     return str(path)
         return value
 

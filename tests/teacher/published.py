@@ -7,6 +7,7 @@ random parameters, in the archive that ``espnet2.bin.pack`` makes of it.
 import argparse
 import importlib
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -140,7 +141,25 @@ KINDS["whisper_30_s"] = ("asr", dict(KINDS["whisper"][1]))
 KINDS["whisper_30_s"][1]["encoder_conf"] = dict(
     whisper_model="tiny.en", do_pad_trim=True
 )
+KINDS["wavlm"] = ("asr", dict(preencoder="linear", normalize="utterance_mvn"))
+KINDS["wavlm"][1].update(
+    normalize_conf={},
+    frontend="s3prl",
+    frontend_conf=dict(
+        frontend_conf=dict(upstream="wavlm_local", path_or_url="base.pt"),
+        multilayer_feature=True,
+    ),
+    preencoder_conf=dict(input_size=16, output_size=8),
+)
+KINDS["hubert"] = ("asr", {**KINDS["wavlm"][1]})
+KINDS["hubert"][1]["frontend_conf"] = dict(
+    frontend_conf=dict(upstream="hubert_local", path_or_url="base.pt"),
+    multilayer_feature=True,
+)
+KINDS["w2v_bert"] = ("asr", {**KINDS["wavlm"][1]})
+KINDS["w2v_bert"][1].update(frontend="huggingface", frontend_conf=dict(model="./base"))
 PACKAGES = {"whisper": "whisper", "whisper_30_s": "whisper", "lora": "loralib"}
+PACKAGES.update(wavlm="s3prl", hubert="s3prl", w2v_bert="transformers")
 WITHOUT_CTC = ("no_ctc", "transducer", "multi_blank", "asr_transducer")
 
 
@@ -200,6 +219,7 @@ def publish(kind, root, monkeypatch, fs=16000, more_tokens=()):
     args["token_list"] = [t for t in args["token_list"] if t not in more_tokens]
     args["token_list"][2:2] = more_tokens
     torch.manual_seed(1)
+    make_base(kind, args)
     model = build(cls, args)
     for parameter in model.parameters():
         if parameter.dim() == 1:  # as a training could leave them
@@ -211,10 +231,56 @@ def publish(kind, root, monkeypatch, fs=16000, more_tokens=()):
     pack(
         files={f"{name}_model_file": "exp/asr/valid.acc.ave.pth"},
         yaml_files={f"{name}_train_config": "exp/asr/config.yaml"},
-        option=[],
+        option=[str(path) for path in Path("base").glob("*.json")],
         outpath=str(archive),
     )
     return archive, model.eval()
+
+
+def make_base(kind, args):
+    """Make what the training of a teacher was given, and its publisher kept."""
+    width = dict(encoder_embed_dim=16, encoder_ffn_embed_dim=16, encoder_layers=2)
+    convolutions = "[(8,10,5)] + [(8,3,2)] * 4 + [(8,2,2)] * 2"
+    if kind == "wavlm":
+        from s3prl.upstream.wavlm.WavLM import WavLM, WavLMConfig
+
+        conf = dict(width, encoder_attention_heads=2, conv_feature_layers=convolutions)
+        conf.update(relative_position_embedding=True, gru_rel_pos=True)
+        conf.update(num_buckets=32, max_distance=800, conv_pos=16)
+        model = WavLM(WavLMConfig(conf))
+        torch.save(dict(cfg=conf, model=model.state_dict()), "base.pt")
+    elif kind == "hubert":
+        from s3prl.upstream.hubert import hubert_model
+
+        task = hubert_model.HubertPretrainingConfig(normalize=True)
+        conf = dict(width, encoder_attention_heads=1, conv_feature_layers=convolutions)
+        conf.update(extractor_mode="layer_norm", layer_norm_first=True, label_rate=50.0)
+        conf.update(final_dim=4, untie_final_proj=True, conv_pos=16)
+        symbols = [["a", "b", "c"]]
+        model = hubert_model.HubertModel(
+            hubert_model.HubertConfig(**conf), task, symbols
+        )
+        torch.save(
+            dict(
+                task_cfg=vars(task),
+                model_cfg=conf,
+                model_weight=model.state_dict(),
+                dictionaries_symbols=symbols,
+            ),
+            "base.pt",
+        )
+    elif kind == "w2v_bert":
+        import transformers
+
+        conf = transformers.Wav2Vec2BertConfig(
+            hidden_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=16,
+            add_adapter=False,
+        )
+        transformers.AutoModel.from_config(conf).save_pretrained("base")
+        transformers.SeamlessM4TFeatureExtractor().save_pretrained("base")
 
 
 def build(cls, args):
