@@ -1,6 +1,8 @@
 import io
 import os
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -87,7 +89,11 @@ def test_a_command_that_gives_no_audio_is_named_with_what_it_says(command, messa
 
 
 def test_commands_get_no_input():
-    assert run_command("sh -c 'cat; printf end' |") == b"end"
+    """One that reads what is typed, as ffmpeg does, would take it from the terminal."""
+    code = "from espnet_tutornet.data.recordings import run_command as run; "
+    code += "import sys; sys.stdout.buffer.write(run(\"sh -c 'cat; printf end' |\"))"
+    done = subprocess.run([sys.executable, "-c", code], input=b"typed", stdout=-1)
+    assert done.stdout == b"end"
 
 
 @pytest.fixture
@@ -136,7 +142,7 @@ def test_matrices_need_a_rate(ark):
 def test_an_archive_that_is_cut_is_named(ark, tmp_path, kind):
     path, offsets = ark
     cut = tmp_path / "cut.ark"
-    cut.write_bytes(path.read_bytes()[: offsets[kind] + 100])
+    cut.write_bytes(path.read_bytes()[: offsets[kind] + 98])  # whole floats
     audio = f"{cut}:{offsets[kind]}"
     with pytest.raises((ValueError, soundfile.SoundFileError)) as error:
         _read(audio, 8000)

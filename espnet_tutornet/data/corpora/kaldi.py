@@ -56,8 +56,8 @@ def read_raw_dir(
     """Read a data directory as Kaldi and ESPnet write them, in any order of lines.
 
     Args:
-        path: holds wav.scp, and text, utt2spk, segments, reco2file_and_channel and
-            utt2num_samples where there are such.
+        path: holds wav.scp, and text, utt2spk or spk2utt, segments, utt2num_samples
+            and reco2file_and_channel where there are such.
         needs_text: whether every utterance must have a transcript; if not, text is not
             read.
         skip: names of files that are not read.
@@ -95,6 +95,9 @@ def read_raw_dir(
     )
     texts = _read_texts(path, places, needs_text)
     speakers = optional.get("utt2spk", {})
+    if not speakers and (path / "spk2utt").is_file():
+        lists = read_two_columns(path / "spk2utt").items()
+        speakers = {utt_id: name for name, ids in lists for utt_id in ids.split()}
     lost = [i for i in places if not speakers.get(i)] if speakers else []
     raise_problems(f"{path}/utt2spk: no speaker of these utterances", lost)
     return [

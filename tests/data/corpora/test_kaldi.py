@@ -33,6 +33,13 @@ def test_files_pipes_and_archives_are_taken_in_any_order(write):
     ]
 
 
+def test_speakers_are_also_read_from_their_lists(write):
+    folder = write(wav_scp="a /a\nb /b\n", text="a A\nb B\n", spk2utt="s b a\n")
+    assert [utt.speaker for utt in read_raw_dir(folder)] == ["s", "s"]
+    (folder / "spk2utt").unlink()
+    assert [utt.speaker for utt in read_raw_dir(folder)] == ["a", "b"]
+
+
 def test_segments_name_recordings_and_channels(write):
     folder = write(
         wav_scp="r1 /a/1.wav\nr2 /a/2.wav\nunused /a/3.wav\n",
