@@ -87,6 +87,18 @@ def copied_start(layout: Layout, student: str, form: str) -> Tuple[str, List[str
     return f"{directory}/.copy.done", ["--init_param", f"{directory}/{START}"]
 
 
+def copy_checks(layout: Layout, fs: int) -> List[List[str]]:
+    """Return the arguments that check a copy before the teacher is trained.
+
+    Args:
+        layout: of the experiment.
+        fs: sampling rate in Hz.
+    """
+    pairs = [(s, form) for form in layout.copied_forms for s in layout.students]
+    config = layout.teacher.train_config
+    return [_copy_words(layout, *pair, config, fs) for pair in pairs if config]
+
+
 def copy_jobs(layout: Layout, fs: int) -> List[Job]:
     """Copy blocks of the teacher, for each student and form.
 
@@ -94,21 +106,30 @@ def copy_jobs(layout: Layout, fs: int) -> List[Job]:
         layout: of the experiment.
         fs: sampling rate in Hz.
     """
-    teacher, tokens = layout.teacher, f"{layout.tokendir}/tokens.txt"
-    jobs = []
+    teacher, jobs = layout.teacher, []
     for form in layout.copied_forms:
-        overlay = layout.options.overlay_of(form)
-        chooses = form != COPIED or Path(overlay).is_file()
         for student in layout.students:
             directory = layout.start_of(student, form)
-            depends = [student, teacher.config, teacher.model, tokens]
-            args = ["--student_config", student, "--token_list", tokens]
-            args += ["--teacher_config", teacher.config]
-            args += ["--teacher_model", teacher.model, "--fs", str(fs)]
+            args = _copy_words(layout, student, form, teacher.config, fs)
+            depends = [student, teacher.config, teacher.model]
+            depends += [f"{layout.tokendir}/tokens.txt", *_overlay_of(layout, form)]
+            args += ["--teacher_model", teacher.model]
             args += ["--output", f"{directory}/{START}"]
-            if chooses:
-                depends.append(overlay)
-                args += ["--overlay", overlay]
             module = f"{OURS}.copy_start"
             jobs.append(Job.within(directory, "copy", depends, module, args))
     return jobs
+
+
+def _copy_words(
+    layout: Layout, student: str, form: str, teacher: str, fs: int
+) -> List[str]:
+    words = ["--student_config", student, "--teacher_config", teacher]
+    words += ["--token_list", f"{layout.tokendir}/tokens.txt", "--fs", str(fs)]
+    overlay = _overlay_of(layout, form)
+    return words + (["--overlay", *overlay] if overlay else [])
+
+
+def _overlay_of(layout: Layout, form: str) -> List[str]:
+    """Return what says which blocks are copied; ``copy`` alone can do without."""
+    overlay = layout.options.overlay_of(form)
+    return [overlay] if form != COPIED or Path(overlay).is_file() else []

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import List, Optional, Sequence
 
 from espnet_tutornet.experiment.commands import Commands
-from espnet_tutornet.experiment.handover import copy_jobs, split_sets
+from espnet_tutornet.experiment.handover import copy_checks, copy_jobs, split_sets
 from espnet_tutornet.experiment.launcher import Launcher
 from espnet_tutornet.experiment.layout import name_config
 from espnet_tutornet.experiment.plan import Plan, Run
@@ -35,6 +35,8 @@ class ModelStages:
 
     def collect_statistics(self) -> None:
         """Collect the statistics of the features."""
+        for words in copy_checks(self.layout, self.commands.fs()):
+            self.call("copy_start", *words)
         self.launch("statistics", self.commands.statistics_jobs(), where="train")
 
     def train_teacher(self) -> None:

@@ -169,20 +169,7 @@ def write_start(
         FileNotFoundError: a file is missing.
         ValueError: student and teacher do not fit, or a file is not what it should be.
     """
-    conf: Mapping[str, Any] = read_yaml(overlay) if overlay else {}
-    check_keys(f"{overlay}", KEYS, conf)
-    tokens = read_tokens(token_list)
-    torch.manual_seed(0)  # rows of tokens that the teacher lacks
-    untrained = build_untrained(student_config, fs, len(tokens)).state_dict()
-    with quietly():
-        loaded, _ = load_model(*teacher)
-    lists = tokens, list(loaded.token_list)
-    try:
-        start = copy_start(
-            untrained, loaded.state_dict(), lists, conf.get("copy_layers")
-        )
-    except ValueError as error:
-        raise ValueError(f"{student_config} and {teacher[0]}: {error}") from None
+    start, tokens = _begin(student_config, teacher, token_list, fs, overlay)
     with atomic_write(output, "wb") as f:
         torch.save(start.parameters, f)
     blocks = " ".join(map(str, start.layers))
@@ -190,8 +177,60 @@ def write_start(
     left += " ..." if len(start.left) > SHOWN else ""
     return (
         f"{output}: blocks {blocks} of the teacher, {start.tokens} of "
-        f"{len(tokens)} tokens{left}"
+        f"{tokens} tokens{left}"
     )
+
+
+def check_start(
+    student_config: Path,
+    teacher_config: Path,
+    token_list: Path,
+    fs: int,
+    overlay: Optional[Path] = None,
+) -> str:
+    """Refuse what does not fit before the teacher is trained.
+
+    Args:
+        student_config: of its training.
+        teacher_config: of its training.
+        token_list: of both.
+        fs: sampling rate in Hz.
+        overlay: yaml that may have ``copy_layers``.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: student and teacher do not fit.
+    """
+    start, _ = _begin(student_config, (teacher_config, None), token_list, fs, overlay)
+    return f"{student_config} fits {teacher_config}: blocks {start.layers}"
+
+
+def _begin(
+    student_config: Path,
+    teacher: Tuple[Path, Optional[Path]],
+    token_list: Path,
+    fs: int,
+    overlay: Optional[Path],
+) -> Tuple[Start, int]:
+    """Return what a student begins as, and the number of its tokens."""
+    conf: Mapping[str, Any] = read_yaml(overlay) if overlay else {}
+    check_keys(f"{overlay}", KEYS, conf)
+    tokens = read_tokens(token_list)
+    torch.manual_seed(0)  # rows of tokens that the teacher lacks
+    untrained = build_untrained(student_config, fs, len(tokens)).state_dict()
+    config, model = teacher
+    if model is None:
+        theirs = build_untrained(config, fs, len(tokens)).state_dict()
+        lists = tokens, tokens
+    else:
+        with quietly():
+            loaded, _ = load_model(config, model)
+        theirs, lists = loaded.state_dict(), (tokens, list(loaded.token_list))
+    try:
+        start = copy_start(untrained, theirs, lists, conf.get("copy_layers"))
+    except ValueError as error:
+        raise ValueError(f"{student_config} and {config}: {error}") from None
+    return start, len(tokens)
 
 
 def _count_blocks(names: Mapping[str, Tensor], stack: str) -> int:

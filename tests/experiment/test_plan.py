@@ -10,7 +10,7 @@ import yaml
 from espnet_tutornet.encoder.register import ENCODERS
 from espnet_tutornet.experiment.commands import Commands
 from espnet_tutornet.experiment.fields import UsageError
-from espnet_tutornet.experiment.handover import copy_jobs, split_sets
+from espnet_tutornet.experiment.handover import copy_checks, copy_jobs, split_sets
 from espnet_tutornet.experiment.options import Options
 from espnet_tutornet.experiment.plan import Plan
 from espnet_tutornet.experiment.stages import Stages
@@ -147,6 +147,10 @@ def test_blocks_are_copied_once_for_each_student_and_form(recipe):
     assert Path("conf/distill_copyfirst.yaml") in jobs[1].depends
     Path("conf/distill_copy.yaml").write_text("copy_layers: [0]\n")
     assert "overlay" in args_of(copy_jobs(made.layout, 8000)[0])
+    alone, first = copy_checks(made.layout, 8000)  # before the teacher is trained
+    assert alone[3] == "conf/train_teacher.yaml" and "--teacher_model" not in alone
+    assert first[-2:] == ["--overlay", "conf/distill_copyfirst.yaml"]
+    assert not copy_checks(plan("copy_task", teacher="x.zip").layout, 8000)
     with pytest.raises(UsageError, match="needs conf/distill_copylast.yaml"):
         plan("copylast_skd")
 

@@ -1,5 +1,7 @@
 """A student that begins as blocks of its teacher."""
 
+import re
+
 import pytest
 import torch
 import yaml
@@ -160,6 +162,28 @@ def test_the_command_writes_what_espnet_loads(files, build_student, capsys):
     )
     main([*words, "--overlay", str(folder / "copy.yaml")])
     assert "blocks 2 0 of the teacher" in capsys.readouterr().out
+
+
+def test_a_fit_is_checked_before_the_teacher_is_trained(files, capsys):
+    folder, words = files
+    conf = yaml.safe_load((folder / "train_a.yaml").read_text())
+    options = ["--student_config", words[1], "--fs", str(FS)]
+    options += ["--token_list", str(folder / "tokens.txt"), "--teacher_config"]
+    for blocks, width, said in (
+        (3, 8, "fits .*train_teacher.yaml: blocks .0, 2"),
+        (3, 12, r"train_a.yaml and .*student \(8, 1, 3, 3\), teacher \(12, 1"),
+    ):
+        conf["encoder_conf"].update(num_blocks=blocks, output_size=width)
+        (folder / "train_teacher.yaml").write_text(yaml.safe_dump(conf))
+        command = [*options, str(folder / "train_teacher.yaml")]
+        if width == 8:
+            main(command)
+        else:
+            with pytest.raises(SystemExit, match="1"):
+                main(command)
+        assert re.search(said, "".join(capsys.readouterr()))
+    with pytest.raises(SystemExit, match="2"):
+        main([*command, "--output", "x"])
 
 
 def test_an_overlay_of_other_keys_is_refused(files, capsys):
