@@ -5,6 +5,7 @@ ESPnet is imported inside the fixtures: tests of losses, layers and recipe do wi
 
 import argparse
 import copy
+from multiprocessing import forkserver, get_context
 
 import numpy as np
 import pytest
@@ -298,6 +299,18 @@ def nan_data(wav_data, tmp_path_factory):
     scp[0] = f"u0 {directory}/u0.wav"
     (directory / "wav.scp").write_text("\n".join(scp) + "\n")
     return directory
+
+
+@pytest.fixture(scope="session")
+def espnet_server():
+    """Return how to start processes that have ESPnet loaded, as comparisons do.
+
+    A server loads it once (8 s) and is forked for each. It has no threads.
+    """
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["espnet_tutornet.jobs.preload"])
+    forkserver.ensure_running()
+    return context
 
 
 def pytest_generate_tests(metafunc):

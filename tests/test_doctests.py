@@ -21,14 +21,9 @@ def test_some_modules_have_examples():
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples_run_as_printed(name):
-    result = doctest.testmod(importlib.import_module(name))
-    assert result.failed == 0, name
-
-
-def test_examples_leave_no_file(tmp_path, monkeypatch):
+def test_examples_run_as_printed_and_leave_no_file(name, tmp_path, monkeypatch):
     """One made a corpus wherever the tests ran."""
     monkeypatch.chdir(tmp_path)
-    for name in MODULES:
-        doctest.testmod(importlib.import_module(name))
-    assert not list(tmp_path.iterdir())
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.failed == 0, name
+    assert not list(tmp_path.iterdir()), name

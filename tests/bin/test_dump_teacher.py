@@ -3,6 +3,7 @@ import json
 import shutil
 from collections import namedtuple
 
+import dask
 import numpy as np
 import pytest
 import soundfile
@@ -69,10 +70,13 @@ def test_all_utterances_are_dumped_and_a_second_time_nothing_is(dump):
     assert contents(cache) == before and mtimes(cache) == times
 
 
-def test_workers_side_by_side_write_the_same(dump, tmp_path):
+def test_workers_side_by_side_write_the_same(dump, tmp_path, espnet_server):
+    """Dask starts them, here by a server: each alone would load ESPnet for itself."""
     alone = contents(dump()[0])
     shutil.rmtree(tmp_path / "cache")
-    assert contents(dump("--nj", "2")[0]) == alone
+    method = {"distributed.worker.multiprocessing-method": "forkserver"}
+    with dask.config.set(method):
+        assert contents(dump("--nj", "2")[0]) == alone
 
 
 def test_the_forecast_is_what_the_disk_holds(dump):

@@ -1,9 +1,6 @@
 """A training that ESPnet gave up on fails, as do statistics that are not finite."""
 
-import os
 import shlex
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +30,7 @@ class Launch:
 
 
 @pytest.fixture(scope="module")
-def launch(training_words, tmp_path_factory):
+def launch(training_words, run_loaded, tmp_path_factory):
     """Return launch(**jobs): jobs is name -> (module, data, further words)."""
     root = tmp_path_factory.mktemp("trainings")
 
@@ -46,15 +43,9 @@ def launch(training_words, tmp_path_factory):
     def run(**jobs):
         lines = [line(name, *job) for name, job in jobs.items()]
         (root / "jobs").write_text("".join(f"{text}\n" for text in lines))
-        command = [sys.executable, "-m", "espnet_tutornet.jobs.run"]
-        done = subprocess.run(
-            [*command, "--jobs", str(root / "jobs"), "--nj", "2"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-        return Launch(root, done.stdout, done.returncode)
+        words = ["--jobs", root / "jobs", "--nj", "2"]
+        status, output = run_loaded("espnet_tutornet.jobs.run", words)
+        return Launch(root, output, status)
 
     return run
 

@@ -1,5 +1,5 @@
+import importlib
 import math
-import subprocess
 import sys
 
 import pytest
@@ -108,16 +108,22 @@ def test_what_torchaudio_lacks_is_refused_by_name():
         RNNTLoss(reduction="median")
 
 
-PROVIDE = """
-import sys
-from espnet_tutornet.layers.rnnt_loss import provide_rnnt_loss
-provide_rnnt_loss({decoder!r})
-try:
-    import warprnnt_pytorch
-    print(warprnnt_pytorch.RNNTLoss.__module__)
-except ModuleNotFoundError:
-    print("none")
-"""
+@pytest.fixture
+def found(tmp_path, monkeypatch):
+    """Return found(): the module of the loss that ESPnet would get, or none."""
+    before = sys.modules.pop("warprnnt_pytorch", None)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def find():
+        try:
+            return importlib.import_module("warprnnt_pytorch").RNNTLoss.__module__
+        except ModuleNotFoundError:
+            return "none"
+
+    yield find
+    sys.modules.pop("warprnnt_pytorch", None)
+    if before is not None:
+        sys.modules["warprnnt_pytorch"] = before
 
 
 @pytest.mark.parametrize(
@@ -130,16 +136,12 @@ except ModuleNotFoundError:
     ],
 )
 def test_it_stands_in_for_a_transducer_where_none_is_installed(
-    tmp_path, decoder, installed, expected
+    tmp_path, found, decoder, installed, expected
 ):
     if installed:
         (tmp_path / "warprnnt_pytorch.py").write_text("class RNNTLoss:\n    pass\n")
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
-    code += PROVIDE.format(decoder=decoder)
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == expected
+    provide_rnnt_loss(decoder)
+    assert found() == expected
 
 
 def test_it_may_be_asked_for_twice():

@@ -23,21 +23,32 @@ def where_it_runs():
     return os.getpid(), torch.cuda._is_in_bad_fork()
 
 
-def test_workers_side_by_side_can_use_cuda_though_their_parent_asked_for_it():
+@pytest.fixture(scope="module")
+def side_by_side():
+    """Return a client of two workers, of a parent that asked for CUDA."""
     torch.cuda.is_available()
     with start_client("local", 2) as client:
-        process, bad_fork = client.submit(where_it_runs).result()
+        yield client
+
+
+def test_workers_side_by_side_can_use_cuda_though_their_parent_asked_for_it(
+    side_by_side,
+):
+    process, bad_fork = side_by_side.submit(where_it_runs).result()
     assert process != os.getpid() and not bad_fork
 
 
-@pytest.mark.parametrize("nj", [1, 2])
-def test_every_worker_knows_its_number(nj):
-    with start_client("local", nj) as client:
-        numbers = [
-            client.submit(number_of_worker, workers=[address], pure=False).result()
-            for address in client.scheduler_info()["workers"]
-        ]
-    assert sorted(numbers) == list(range(nj))
+def numbers_of(client):
+    return sorted(
+        client.submit(number_of_worker, workers=[address], pure=False).result()
+        for address in client.scheduler_info()["workers"]
+    )
+
+
+def test_every_worker_knows_its_number(side_by_side):
+    assert numbers_of(side_by_side) == [0, 1]
+    with start_client("local", 1) as client:
+        assert numbers_of(client) == [0]
 
 
 @pytest.mark.parametrize(
