@@ -7,7 +7,7 @@ from espnet_tutornet.data.data_dir import RawUtterance
 
 CV = (
     "client_id\tpath\tsentence_id\tsentence\tage\n"
-    'f00\ta.mp3\t9\tHe said "no\t\n'
+    'f00\ta.mp3\t9\t"No, he said\t\n'
     "f01\tb.mp3\t8\t Yes  sir \tteens\n"
 )
 
@@ -29,7 +29,7 @@ def test_common_voice_is_read_as_it_is(tmp_path):
     (tmp_path / "train.tsv").write_text(CV)
     clips = tmp_path / "clips"
     assert read_manifest(tmp_path / "train.tsv") == [
-        RawUtterance("a", "f00", 'He said "no', f"{clips}/a.mp3", "a"),
+        RawUtterance("a", "f00", '"No, he said', f"{clips}/a.mp3", "a"),
         RawUtterance("b", "f01", "Yes sir", f"{clips}/b.mp3", "b"),
     ]
 
