@@ -58,7 +58,7 @@ def load_model(
 
     Raises:
         FileNotFoundError: a file is missing, or one that the configuration names.
-        ModuleNotFoundError: its network needs a package; the message says which.
+        RuntimeError: its network needs a package; the message says which.
         ValueError: the parameters are not for this configuration, or it is of a task
             whose models cannot teach.
     """
@@ -75,8 +75,8 @@ def load_model(
         raise ValueError(
             f"{model_file} is not for {config_file}: {error} {_advise(args)}"
         ) from None
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{config_file}: {error}", name=error.name) from error
+    except RuntimeError as error:
+        raise RuntimeError(f"{config_file}: {error}") from error
     except ValueError as error:
         raise ValueError(f"{config_file}: {error}") from error
     adapt(model, args)

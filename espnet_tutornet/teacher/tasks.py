@@ -77,7 +77,7 @@ def build_model(
 
     Raises:
         FileNotFoundError: a file that the configuration names is missing.
-        ModuleNotFoundError: a network needs a package; the message says which.
+        RuntimeError: a network needs a package; the message says which.
         ValueError: the configuration asks for what this release does not have.
     """
     task = get_task(conf)
@@ -108,16 +108,15 @@ def build_model(
     return model
 
 
-def _name_package(error: ImportError) -> ModuleNotFoundError:
+def _name_package(error: ImportError) -> RuntimeError:
     """Say which package a network needs, and how to install it."""
     text = str(error)
     name = (error.name or "").split(".")[0]
     name = name or next((each for each in PACKAGES if each in text.lower()), "")
     how = PACKAGES.get(name, f"install the package {name}" if name else "install it")
-    return ModuleNotFoundError(
+    return RuntimeError(
         f"the teacher's network needs a package that is missing or of another release "
-        f"({text}): {how}.",
-        name=name,
+        f"({text}): {how}."
     )
 
 

@@ -81,6 +81,9 @@ def test_a_published_teacher_says_what_espnet_says(brought, audio, monkeypatch):
     manifest = listener.manifest("two_byte", 0, top_k=50)
     if has_ctc:
         assert manifest.top_k == len(manifest.token_list)
+    if "owsm" in kind or "whisper" in kind:
+        with pytest.raises(ValueError, match="^v: too long for the teacher, 480001"):
+            list(listener.outputs(["v"], {"v": 480_001}))
     for index, wave in enumerate(waves):
         hidden, log_probs = ask_espnet(kind, model, wave)
         found = heard[f"u{index}"]
