@@ -79,7 +79,7 @@ class TransducerLoss(nn.Module):
         student = log_probs.gather(-1, named)
         rest = log_probs.scatter(-1, named, -torch.inf).logsumexp(dim=-1, keepdim=True)
         student = torch.cat([student, rest], dim=-1)  # (B, N, 3)
-        teacher = teacher_probs.detach().float().masked_fill(padding, 0.0)
+        teacher = teacher_probs.detach().float()
         label = teacher[..., 1].masked_fill(~has_label, 0.0)
         others = (1.0 - teacher[..., 0] - label).clamp_min(0.0)
         teacher = torch.stack([teacher[..., 0], label, others], dim=-1)
