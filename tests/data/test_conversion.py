@@ -7,7 +7,7 @@ from espnet_tutornet.data.data_dir import RawUtterance
 from espnet_tutornet.data.recordings import open_recording
 
 FS = 8000
-NOISE = np.random.default_rng(0).integers(-9999, 9999, (FS, 2)).astype(np.int16)
+NOISE = np.random.default_rng(0).integers(-32768, 32767, (FS, 2)).astype(np.int16)
 
 
 @pytest.fixture

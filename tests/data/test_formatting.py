@@ -1,4 +1,6 @@
 import os
+import socket
+import subprocess
 
 import numpy as np
 import pytest
@@ -100,12 +102,14 @@ def test_transcripts_are_those_of_now(tmp_path, chapter):
 
 def test_a_kill_loses_nothing_that_was_done(tmp_path, chapter, monkeypatch):
     """What is half written has another name; what is done is not done again."""
-    written = []
+    written, gone = [], subprocess.Popen(["true"])
+    gone.wait()
+    half = f"{gone.pid}@{socket.gethostname()}.tmp"
     plain = formatting.convert
 
     def stop(recording, utt, target, path):
         if len(written) == 2:
-            path.with_name(f".{path.name}.1@nowhere.tmp").write_bytes(b"half")
+            path.with_name(f".{path.name}.{half}").write_bytes(b"half")
             raise KeyboardInterrupt
         written.append(utt.utt_id)
         return plain(recording, utt, target, path)
@@ -118,6 +122,7 @@ def test_a_kill_loses_nothing_that_was_done(tmp_path, chapter, monkeypatch):
     utterances, _ = _format(tmp_path, 16000)
     assert set(opened) == {"9-1-0000.ogg"}
     assert [soundfile.info(u.wav).frames for u in utterances] == [1600, 3200, 8000]
+    assert len(list((tmp_path / "audio/train/16000").iterdir())) == 3
 
 
 def test_the_rate_of_auto_is_strict_after_a_rate_that_was_given(tmp_path, chapter):

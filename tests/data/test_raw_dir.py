@@ -83,7 +83,8 @@ def test_a_script_that_runs_again_is_obeyed_and_an_old_length_is_not(tmp_path):
     take_raw_dir(tmp_path, "train")
     _format(tmp_path / "train")
     _raw(tmp_path / "train", "TWO")
-    os.utime(tmp_path / "train/text", (1, 1))  # cp -p
+    for path in (tmp_path / "train").iterdir():
+        os.utime(path, (1, 1))  # cp -p
     (utt,) = take_raw_dir(tmp_path, "train")
     assert (utt.text, utt.audio, utt.num_samples) == ("TWO", "/x.wav", 0)
     _format(tmp_path / "train")
