@@ -42,6 +42,8 @@ def test_the_last_of_a_name_counts_and_dashes_are_lines():
         ("--skip_stages 2,3", "--skip_stages must be numbers of stages"),
         ("--teacher a.zip --teacher_asr_model_file b", "give one of them"),
         ("--teacher_asr_model_file b", "go together"),
+        ("--teacher_lang eng", "--teacher_lang eng is of a teacher that is brought"),
+        ("--teacher_model a.pth", "--teacher_model a.pth is of a teacher that is bro"),
         ("--token_type teacher", "--token_type teacher .*of a teacher that is brought"),
         ("--student_tokens seen", "--student_tokens seen .*of a teacher that is br"),
         ("--student_tokens some", "must be all or seen, got some"),
