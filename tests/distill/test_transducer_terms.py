@@ -62,6 +62,16 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(distil, teacher, bat
     )
 
 
+def test_with_a_delay_it_learns_to_be_later(distil, teacher, batch):
+    """Its own nodes are then the teacher's of two frames before, and differ."""
+    found = []
+    for delay in (0, 2):
+        student = distil(delay=delay).eval()
+        student.load_state_dict(teacher.model.state_dict(), strict=False)
+        found.append(float(student(**batch)[1]["loss_transducer_path"]))
+    assert found[0] < 1e-4 and found[1] > 0.01
+
+
 def test_the_loss_is_that_of_the_teachers_nodes(distil, teacher, batch):
     student = distil()
     loss, stats, _ = student(**batch)
