@@ -17,6 +17,7 @@ from espnet_tutornet.scoring.score import COLUMNS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SECTIONS = ["answer", "cost", "methods", "training", "utterances", "offsets", "words"]
+ONE = ["--utterances", "1", "--spike_utterances", "1"]  # those to show, to listen to
 # method -> seed -> words that were recognised instead of A B, A B, A B
 SAID = {
     "none": {1: ["C B", "C B", "A D"], 2: ["C B", "A B", "A"]},
@@ -288,7 +289,7 @@ def test_a_set_of_the_teacher_alone_hides_no_comparison(recipe, tmp_path):
     exp = shutil.copytree(recipe / "exp", tmp_path / "exp")
     add_score(exp / "big", "a_dev", ["A B", "A B", "A D"])
     words = ["--expdir", exp, "--datadir", recipe / "data", "--page", tmp_path / "out"]
-    main([str(word) for word in (*words, "--spike_utterances", "1")])
+    main([str(word) for word in (*words, *ONE)])
     page = read_report(tmp_path / "out")
     assert len(section(page, "words").findall(".//tbody/tr")) == 3
     captions = [text_of(c) for c in section(page, "cost").findall(".//figcaption")]
@@ -332,7 +333,7 @@ def test_a_method_has_one_colour_on_the_whole_page(recipe, tmp_path):
     for method in ("a", "b"):  # which have no curves, and are before it by name
         add_run(exp, f"small_{method}", method, 1, ["C B", "C B", "A B"])
     words = ["--expdir", exp, "--datadir", recipe / "data", "--page", tmp_path / "out"]
-    main([str(word) for word in (*words, "--spike_utterances", "2")])
+    main([str(word) for word in (*words, *ONE)])
     page = read_report(tmp_path / "out")
     (term,) = [
         svg
@@ -426,7 +427,7 @@ def test_a_model_that_cannot_be_loaded_is_noted(recipe, tmp_path):
     shutil.copytree(recipe / "exp", exp)
     torch.save({}, exp / "small_none_seed1/export/model.pth")
     words = ["--expdir", exp, "--datadir", recipe / "data", "--page", tmp_path / "out"]
-    main([str(word) for word in (*words, "--spike_utterances", "1")])
+    main([str(word) for word in (*words, *ONE)])
     root = read_report(tmp_path / "out")
     assert "small_none_seed1 cannot be heard" in text_of(section(root, "notes"))
     assert labels(section(root, "utterances"))

@@ -1,3 +1,4 @@
+import functools
 import re
 
 import numpy as np
@@ -27,24 +28,36 @@ def data(tmp_path_factory):
     return directory
 
 
+@pytest.fixture(scope="module")
+def make_teacher(save_asr, data, tmp_path_factory):
+    """Return make_teacher(token type): files of one that says something, and what."""
+
+    @functools.cache
+    def make(token_type):
+        root = tmp_path_factory.mktemp("teacher")
+        config, model = save_asr(root, 1, token_type=token_type)
+        parameters = torch.load(model)
+        generator = torch.Generator().manual_seed(3)
+        weight = parameters["ctc.ctc_lo.weight"]
+        parameters["ctc.ctc_lo.weight"] = torch.randn(weight.shape, generator=generator)
+        torch.save(parameters, model)
+        words = ["--asr_train_config", config, "--asr_model_file", model]
+        words += ["--wav_scp", data / "wav.scp", "--output_dir", root / "logdir"]
+        best_path([str(word) for word in words])
+        text = (root / "logdir/1best_recog/text").read_text()
+        assert len(set(line.partition(" ")[2] for line in text.splitlines())) > 3
+        return config, model, text
+
+    return make
+
+
 @pytest.fixture
-def dump(request, save_asr, data, tmp_path, capsys):
+def dump(request, make_teacher, data, tmp_path, capsys):
     """Return dump(*words): what stage 8 prints, for a teacher that says something."""
-    token_type = getattr(request, "param", "char")
-    config, model = save_asr(tmp_path / "teacher", 1, token_type=token_type)
-    parameters = torch.load(model)
-    generator = torch.Generator().manual_seed(3)
-    weight = parameters["ctc.ctc_lo.weight"]
-    parameters["ctc.ctc_lo.weight"] = torch.randn(weight.shape, generator=generator)
-    torch.save(parameters, model)
+    config, model, text = make_teacher(getattr(request, "param", "char"))
     decoded = tmp_path / "decoded"
-    best_path(
-        ["--asr_train_config", str(config), "--asr_model_file", str(model)]
-        + ["--wav_scp", str(data / "wav.scp"), "--output_dir", str(decoded / "logdir")]
-    )
-    text = (decoded / "logdir/1best_recog/text").read_text()
+    decoded.mkdir()
     (decoded / "text").write_text(text)
-    assert len(set(line.partition(" ")[2] for line in text.splitlines())) > 3
 
     def run(*words, check_dir=data):
         dump_teacher(
