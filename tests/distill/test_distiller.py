@@ -5,6 +5,7 @@ import torch
 from espnet_tutornet.asr.tutornet_model import TutorNetASRModel
 from espnet_tutornet.cache.manifest import Manifest
 from espnet_tutornet.distill.distiller import Distiller, term_needs
+from espnet_tutornet.layers.probe import probe_model
 from espnet_tutornet.losses import RepresentationLoss, SoftmaxLoss
 from espnet_tutornet.outputs import StudentOutputs, TeacherOutputs
 from espnet_tutornet.teacher.cached import CachedTeacher
@@ -299,6 +300,25 @@ def student_of(build_student):
     return get
 
 
+@pytest.fixture(scope="module")
+def probes():
+    return {}
+
+
+@pytest.fixture
+def probed_once(probes, monkeypatch):
+    """Have each student run on ten seconds of silence once, not with each teacher."""
+
+    def probe(model, layers=("last",)):
+        key = model, tuple(layers)
+        if key not in probes:
+            probes[key] = probe_model(*key)
+        return probes[key]
+
+    monkeypatch.setattr("espnet_tutornet.asr.tutornet_model.probe_model", probe)
+
+
+@pytest.mark.usefixtures("probed_once")
 def test_every_pair_of_encoders_distils(
     teacher_name, student_name, teacher_of, student_of, batch, hop, subsampling_of
 ):
