@@ -15,6 +15,7 @@ VERSION = re.search(
 EXTRAS = {
     "report": ["jinja2", "matplotlib"],
     "hub": ["espnet_model_zoo", "huggingface_hub"],
+    "hf": ["transformers", "safetensors"],
     "cluster": ["dask-jobqueue"],
     "mini": ["hibari-tts"],
     "espnet3": ["lightning", "jiwer"],

@@ -17,15 +17,16 @@ from espnet_tutornet.experiment.training import Budget, make_config, write_confi
 from espnet_tutornet.experiment.traits import (
     OURS,
     STOCK,
+    has_moments,
     host_of,
     search_words,
     start_from,
     takes_best_path,
     trainer_of,
+    writes_text,
 )
 from espnet_tutornet.jobs.job import Job
 
-MOMENT = 0.1  # seconds: the longest window of an STFT that we reckon with
 STAGE_1_MODEL = "valid.loss_rkd.best.pth"  # what stage 2 starts from
 
 
@@ -127,7 +128,7 @@ class Commands:
 
         Args:
             run: its name.
-            sets: their names.
+            sets: their names; an encoder alone is not decoded.
             kind: directory of the decodings in place of ``decode_<inference>``, where
                 CTC's best path is taken if the model has it.
         """
@@ -135,8 +136,8 @@ class Commands:
         config, model = self.model_of(run)
         source = self.sources.get(run, config)
         best_path = takes_best_path(source, options.inference_config, bool(kind))
-        jobs = []
-        for name in sets:
+        jobs: List[Job] = []
+        for name in sets if writes_text(source) else ():
             scp = f"{options.datadir}/{name}/wav.scp"
             directory = layout.decoded(run, name, kind)
             if best_path:
@@ -155,7 +156,7 @@ class Commands:
         options = self.options
         host, args = host_of(self.sources.get(run, config)), []
         brought = run == self.layout.teacher.name and options.brings_teacher
-        if brought or self._has_moments(scp):  # another release; too few samples
+        if brought or has_moments(scp, self.fs()):  # another release; too few samples
             host = OURS
         module = f"{host}.asr_inference"
         if options.use_streaming and run != self.layout.teacher.name:
@@ -165,14 +166,6 @@ class Commands:
         args += ["--ngpu", str(int(options.gpu_inference))]
         args += ["--data_path_and_name_and_type", f"{scp},speech,sound"]
         return module, [*args, "--key_file", scp]
-
-    def _has_moments(self, scp: str) -> bool:
-        """Tell whether an utterance of a set is shorter than a window may be."""
-        path = Path(scp).with_name("utt2num_samples")
-        if not path.is_file():
-            return False
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return any(int(line.split()[1]) < MOMENT * self.fs() for line in lines)
 
     def measure_job(self, run: str, name: str, scp: str, reuse: bool) -> Job:
         """Measure size and speed of a run.
@@ -190,21 +183,24 @@ class Commands:
         return Job.within(directory, name, depends, f"{OURS}.measure_models", args)
 
     def pack_job(self, run: Run) -> Job:
-        """Pack a student with its card, which tells sizes and scores."""
+        """Pack a student; its card tells scores of both where the teacher has some."""
         options, layout = self.options, self.layout
         directory = f"{options.expdir}/{run.name}"
         depends = [
             f"{directory}/export/{file}" for file in ("model.pth", "config.yaml")
         ]
+        args, module = ["--expdir", directory], f"{OURS}.pack_student"
+        if not writes_text(layout.teacher.config):
+            return Job.within(directory, "pack", depends, module, args)
         for name in (run.name, layout.teacher.name):
             depends.append(f"{layout.dir_of(name)}/measure.json")
             sets = [layout.decoded(name, each) for each in layout.test_sets]
             depends += [f"{folder}/score.json" for folder in sets]
-        args = ["--expdir", directory, "--inference_config", options.inference_config]
+        args += ["--inference_config", options.inference_config]
         if options.use_streaming:
             args += ["--sim_chunk_length", str(options.sim_chunk_length)]
         depends.append(options.inference_config)
-        return Job.within(directory, "pack", depends, f"{OURS}.pack_student", args)
+        return Job.within(directory, "pack", depends, module, args)
 
     # Parts of jobs
     def model_of(self, run: str) -> Tuple[str, str]:
@@ -287,7 +283,10 @@ class Commands:
     def _data_files(self, train_set: str) -> List[str]:
         names = [train_set, self.layout.valid_set]
         files = [self.layout.dump(n, f) for n in names for f in ("wav.scp", "text")]
-        files += [f"{self.layout.tokendir}/tokens.txt", *self.options.nlsyms_txt.split()]
+        files += [
+            f"{self.layout.tokendir}/tokens.txt",
+            *self.options.nlsyms_txt.split(),
+        ]
         return files
 
     def _gpu_args(self) -> List[str]:

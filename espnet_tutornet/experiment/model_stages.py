@@ -13,7 +13,11 @@ from espnet_tutornet.experiment.layout import name_config
 from espnet_tutornet.experiment.plan import Plan, Run
 from espnet_tutornet.experiment.tables import format_size
 from espnet_tutornet.experiment.training import read_yaml
-from espnet_tutornet.experiment.traits import posteriors_to_keep
+from espnet_tutornet.experiment.traits import (
+    check_writes_text,
+    posteriors_to_keep,
+    writes_text,
+)
 from espnet_tutornet.jobs.job import Job
 from espnet_tutornet.utils.files import atomic_write
 
@@ -55,11 +59,14 @@ class ModelStages:
         jobs.append(self.commands.measure_job(teacher.name, "measure", scp, False))
         cuda = options.gpu_inference
         self.launch("teacher check", jobs, 1, where="decode", cuda=cuda)
-        self._gather([teacher.name], [name], CHECK)
-        folder = layout.decoded(teacher.name, name, CHECK)
-        limit = ("--wer_max", options.teacher_wer_max)
-        measured = ("--measure", f"{teacher.directory}/measure.json")
-        self._score([folder], *limit, *measured)
+        if writes_text(teacher.config):
+            self._gather([teacher.name], [name], CHECK)
+            folder = layout.decoded(teacher.name, name, CHECK)
+            limit = ("--wer_max", options.teacher_wer_max)
+            measured = ("--measure", f"{teacher.directory}/measure.json")
+            self._score([folder], *limit, *measured)
+        else:
+            print("the teacher is an encoder alone: it has no WER.", flush=True)
         if options.brings_teacher and not options.student_asr_config:
             self._tell_the_students()
 
@@ -94,6 +101,7 @@ class ModelStages:
         options, layout, plan = self.options, self.layout, self.plan
         files = [options.pseudo_text]
         if not options.pseudo_text:
+            check_writes_text(layout.teacher.config)
             how = options.pseudo_inference_config or options.inference_config
             commands = Commands(Plan(options.change(inference_config=how)))
             parts = split_sets(layout, plan.text_sets)
@@ -247,7 +255,9 @@ class ModelStages:
 
         All of them, but what failed with ``keep_going``: its old score goes.
         """
-        folders = []
+        teacher, folders = self.layout.teacher, []
+        if name == teacher.name and not writes_text(teacher.config):
+            return folders
         for each in self.layout.test_sets:
             folder = self.layout.decoded(name, each)
             if self.options.keep_going and not Path(folder, ".decode.done").is_file():

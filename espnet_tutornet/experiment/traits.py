@@ -8,8 +8,10 @@ from espnet_tutornet.experiment.fields import UsageError
 from espnet_tutornet.experiment.methods import Method
 from espnet_tutornet.experiment.training import read_yaml
 from espnet_tutornet.utils.espnet_task import find_task, has_ctc_branch
+from espnet_tutornet.utils.snapshot import is_huggingface
 
 OURS, STOCK = "espnet_tutornet.bin", "espnet2.bin"
+MOMENT = 0.1  # seconds: the longest window of an STFT that we reckon with
 OUR_ENCODERS = ("jasper", "deepspeech2")  # of espnet_tutornet.encoder
 
 
@@ -56,6 +58,27 @@ def has_ctc(config: str) -> bool:
     return has_ctc_branch(_conf(config))
 
 
+def writes_text(config: str) -> bool:
+    """Tell whether a model can be decoded: an encoder alone cannot."""
+    return has_ctc(config) or not is_huggingface(_conf(config))
+
+
+def check_writes_text(config: str) -> None:
+    """Refuse to have text written by an encoder alone.
+
+    Args:
+        config: of the teacher.
+
+    Raises:
+        UsageError: it is one.
+    """
+    if not writes_text(config):
+        raise UsageError(
+            "--pseudo_labels true asks the teacher for its text, but it is an encoder "
+            "alone, expected a CTC head. Give --pseudo_text, or another teacher."
+        )
+
+
 def posteriors_to_keep(config: str, methods: Sequence[Method], top_k: int) -> int:
     """Return how many CTC posteriors of a frame are kept: none of what has none.
 
@@ -99,9 +122,10 @@ def takes_best_path(config: str, inference_config: str, checks: bool) -> bool:
     """
     if not has_ctc(config):
         return False
+    conf = _conf(config)
     # what ESPnet's search of the ASR task does not know
-    other = find_task(_conf(config)) != "asr" or _conf(config).get("model") == "maskctc"
-    if checks or other:
+    other = find_task(conf) != "asr" or conf.get("model") == "maskctc"
+    if checks or other or is_huggingface(conf):
         return True
     return is_best_path(inference_config) and not is_transducer(config)
 
@@ -123,6 +147,20 @@ def search_words(config: str, inference_config: str) -> List[str]:
         words = ["--beam_size", "1"]
     without = not has_ctc(config) and not is_transducer(config)
     return words + (["--ctc_weight", "0.0"] if without else [])
+
+
+def has_moments(scp: str, fs: int) -> bool:
+    """Tell whether an utterance of a set is shorter than a window may be.
+
+    Args:
+        scp: its wav.scp, beside utt2num_samples.
+        fs: sampling rate in Hz.
+    """
+    path = Path(scp).with_name("utt2num_samples")
+    if not path.is_file():
+        return False
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return any(int(line.split()[1]) < MOMENT * fs for line in lines)
 
 
 def start_from(model: str, overlay: str, learns: bool) -> List[str]:

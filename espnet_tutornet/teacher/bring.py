@@ -7,12 +7,14 @@ plain values.
 
 import hashlib
 import urllib.parse
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, List, Mapping, Optional, Tuple, Union
+from typing import Any, Iterator, List, Mapping, Optional, Tuple, Union
 
 import requests
 import yaml
 
+from espnet_tutornet.teacher.huggingface import BINARY, SAFE, take_over
 from espnet_tutornet.utils.archives import part_path
 from espnet_tutornet.utils.download import fetch
 from espnet_tutornet.utils.espnet_task import ADDED, check_teaches, find_prompt
@@ -30,6 +32,7 @@ from espnet_tutornet.utils.trained import (
 
 MODEL = "model.pth"
 HUB = "https://huggingface.co/"
+TRANSFORMERS = "hf:"  # how the name of a model of Hugging Face's transformers begins
 
 
 def bring_teacher(
@@ -43,7 +46,8 @@ def bring_teacher(
 
     Args:
         name: a directory, a packed ``.zip`` or ``.tar.*``, a URL of one, or a tag of
-            the model zoo or the hub, as ``pyf98/librispeech_100_ctc_e_branchformer``.
+            the model zoo or the hub, as ``pyf98/librispeech_100_ctc_e_branchformer``;
+            ``hf:`` and a tag or a directory for a model of transformers.
         out_dir: directory to write; the model's own files stay where they are found.
         cache_dir: of downloads; None is that of espnet_model_zoo.
         checkpoint: which .pth of a training; empty: the one that ESPnet would decode.
@@ -58,6 +62,9 @@ def bring_teacher(
         RuntimeError: the download failed.
     """
     out_dir, source = Path(out_dir), Path(name)
+    if name.startswith(TRANSFORMERS):
+        given = {"model": checkpoint, **(added or {})}
+        return _bring_snapshot(name, out_dir, cache_dir, given)
     if not source.exists():
         source = download(name, cache_dir)
     if source.is_file():
@@ -65,6 +72,22 @@ def bring_teacher(
     config, model = find_files(source, checkpoint)
     root = source.resolve() if (source / META).is_file() else None
     return bring_files(config, model, out_dir, root, added)
+
+
+def _bring_snapshot(
+    name: str, out_dir: Path, cache_dir: Optional[Path], given: Mapping[str, Any]
+) -> Tuple[Path, Path]:
+    """Bring a model of transformers, which hears audio alone."""
+    wrong = [f"--teacher_{key}" for key in given if given[key] and key != "fs"]
+    if wrong:
+        raise ValueError(
+            f"{' and '.join(wrong)}: expected of a model of ESPnet's alone, got "
+            f"--teacher {name}. Remove what is not for it."
+        )
+    source = Path(name.removeprefix(TRANSFORMERS))
+    if not source.is_dir():
+        source = download(name, cache_dir)
+    return take_over(source, out_dir, given.get("fs"))
 
 
 def bring_files(
@@ -125,6 +148,9 @@ def download(name: str, cache_dir: Optional[Path] = None) -> Path:
     """
     cache_dir = Path(cache_dir or Path.home() / ".cache" / "espnet_model_zoo")
     try:
+        if name.startswith(TRANSFORMERS):
+            tag = name.removeprefix(TRANSFORMERS).removeprefix(HUB).strip("/")
+            return _download_snapshot(tag, cache_dir)
         if _is_file_address(name):
             return _download_url(name, cache_dir)
         return _download_tag(name.removeprefix(HUB).strip("/"), cache_dir)
@@ -147,14 +173,39 @@ def _download_tag(tag: str, cache_dir: Path) -> Path:
     # here and not above: pandas and the hub, for tags alone
     with needs_extra("hub", f"downloading --teacher {tag}"):
         from espnet_model_zoo.downloader import ModelDownloader, is_url
-        from huggingface_hub import errors
 
     zoo = ModelDownloader(cache_dir)
-    try:
+    with _hub_explained(tag):
         url = zoo.get_url(tag)
         if is_url(url):
             return _download_url(url, cache_dir)
         return Path(zoo.huggingface_download(tag))
+
+
+def _download_snapshot(tag: str, cache_dir: Path) -> Path:
+    """Fetch the files that are read of a model of transformers, and no other."""
+    with needs_extra("hub", f"downloading --teacher {TRANSFORMERS}{tag}"):
+        from huggingface_hub import snapshot_download
+
+    with _hub_explained(tag):
+        for weights in (SAFE, BINARY):  # the latter where the former is not there
+            patterns = ["*.json", "*.txt", *weights]
+            found = Path(
+                snapshot_download(tag, cache_dir=cache_dir, allow_patterns=patterns)
+            )
+            if any(path for pattern in weights for path in found.glob(pattern)):
+                break
+    return found
+
+
+@contextmanager
+def _hub_explained(tag: str) -> Iterator[None]:
+    """Say what to do where the hub does not give a model."""
+    with needs_extra("hub", f"downloading --teacher {tag}"):
+        from huggingface_hub import errors
+
+    try:
+        yield
     except errors.GatedRepoError as error:
         raise RuntimeError(
             f"--teacher {tag}: the hub gives this model to those alone who asked for "

@@ -10,11 +10,13 @@ from espnet2.tasks.asr import ASRTask
 from espnet2.tasks.asr_transducer import ASRTransducerTask
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 
+from espnet_tutornet.teacher.huggingface import HuggingFaceTeacher
 from espnet_tutornet.teacher.kinds import adapt
 from espnet_tutornet.teacher.names import ParametersMismatch, fill
 from espnet_tutornet.teacher.safe_load import load_parameters
 from espnet_tutornet.teacher.tasks import build_model
 from espnet_tutornet.utils.reading import read_yaml
+from espnet_tutornet.utils.snapshot import is_huggingface
 
 
 def load_config(config_file: Union[str, Path]) -> argparse.Namespace:
@@ -112,7 +114,11 @@ def build_filled(
         ParametersMismatch: a key is missing, unexpected or of another shape.
         ValueError: the configuration asks for what this release does not have.
     """
-    model = build_model(vars(args), state_dict)
+    conf = vars(args)
+    if is_huggingface(conf):
+        model = HuggingFaceTeacher(conf)
+    else:
+        model = build_model(conf, state_dict)
     fill(model, state_dict)
     return model
 

@@ -12,6 +12,7 @@ from typing import Iterator, List
 EXTRAS = {
     "report": ("jinja2", "matplotlib"),
     "hub": ("espnet_model_zoo", "huggingface_hub"),
+    "hf": ("transformers", "safetensors"),
     "cluster": ("dask_jobqueue",),
     "mini": ("hibari",),
     "espnet3": ("lightning", "jiwer"),

@@ -279,6 +279,21 @@ def test_the_teacher_check_takes_best_paths_where_there_is_ctc(recipe):
     assert job.module == "espnet2.bin.asr_inference"
 
 
+def test_an_encoder_alone_is_measured_and_not_decoded(recipe):
+    made = plan("none")
+    commands, run = Commands(made), made.other_runs()[0]
+    asked = [str(path) for path in commands.pack_job(run).depends]
+    assert "exp/teacher/measure.json" in asked
+    conf = {"toolkit": "huggingface", "model_conf": {"ctc_weight": 0.0}}
+    Path("exp/teacher/config.yaml").write_text(yaml.safe_dump(conf))
+    for kind in ("", "check"):
+        assert not commands.decode_jobs("teacher", ["dev_clean"], kind)
+    assert len(commands.decode_jobs(run.name, ["dev_clean"])) == 1
+    job = commands.pack_job(run)
+    assert not any("teacher" in str(path) for path in job.depends)
+    assert "--inference_config" not in job.args, "no scores for a card"
+
+
 def test_a_transducer_is_trained_and_decoded_where_its_loss_is(recipe):
     """ESPnet's own commands want a package for it; masked is only what is asked for."""
     conf = {**TRAIN, "decoder": "transducer", "model_conf": {"ctc_weight": 0.3}}

@@ -6,9 +6,11 @@ import yaml
 from espnet_tutornet.experiment.fields import UsageError
 from espnet_tutornet.experiment.methods import Method
 from espnet_tutornet.experiment.traits import (
+    check_writes_text,
     posteriors_to_keep,
     search_words,
     takes_best_path,
+    writes_text,
 )
 
 WITH = {"model_conf": {"ctc_weight": 0.3}}
@@ -39,12 +41,23 @@ def conf(tmp_path):
         ({"promptencoder": "transformer"}, True, True, True),
         (ALONE, True, True, True),
         ({"joint_network_conf": {}}, False, False, False),
+        ({**WITH, "toolkit": "huggingface"}, True, True, True),
     ],
 )
 def test_best_paths_are_taken_where_there_is_ctc(conf, model, greedy, search, checks):
     path, by = conf(model), [conf({"search": "best_path"}), conf({"beam_size": 2})]
     found = [takes_best_path(path, each, False) for each in by]
     assert [*found, takes_best_path(path, by[1], True)] == [greedy, search, checks]
+
+
+def test_an_encoder_alone_writes_no_text(conf):
+    alone = conf({**WITHOUT, "toolkit": "huggingface"})
+    assert not writes_text(alone)
+    assert writes_text(conf(WITHOUT)), "by an attention decoder"
+    assert writes_text(conf({**WITH, "toolkit": "huggingface"}))
+    check_writes_text(conf(WITH))
+    with pytest.raises(UsageError, match="--pseudo_labels true asks.*encoder alone"):
+        check_writes_text(alone)
 
 
 @pytest.mark.parametrize(
