@@ -134,7 +134,7 @@ def adapt(model: nn.Module, args: argparse.Namespace) -> None:
         if task == "s2t_ctc":
             tokens = [model.token_list.index(token) for token in find_prompt(conf)]
             model.prompt, model.prompt_frames = tokens, len(tokens)
-    elif conf.get("encoder") == "whisper":
+    elif "whisper" in (conf.get("encoder"), conf.get("frontend")):
         model.longest = int(LONGEST * rate)
         model.pads = bool((conf.get("encoder_conf") or {}).get("do_pad_trim"))
 

@@ -35,6 +35,7 @@ CONTEXTUAL = dict(
     init_average=True,
     ctx_pos_enc=True,
 )
+NO_CTC = dict(ctc_weight=0.0)
 OWSM_CTC = dict(
     **ATTENTION,
     **RELATIVE,
@@ -55,15 +56,8 @@ TRANSDUCER = dict(
 TRANSDUCER["joint_net_conf"] = dict(joint_space_size=6)
 OWSM_TOKENS = ["<blank>", "<unk>", "<nolang>", "<eng>", "<deu>", "<asr>", "<st_eng>"]
 OWSM_TOKENS += ["<notimestamps>", "<na>", "A", "B", "C", "<sos>", "<eos>", "<sop>"]
-STREAM_BODY = [
-    dict(
-        block_type="conformer",
-        linear_size=8,
-        hidden_size=8,
-        heads=2,
-        conv_mod_kernel_size=3,
-    )
-]
+STREAM_BODY = [dict(block_type="conformer", linear_size=8, hidden_size=8, heads=2)]
+STREAM_BODY[0]["conv_mod_kernel_size"] = 3
 
 # name -> task, arguments over those of a CTC conformer
 KINDS = {
@@ -71,9 +65,7 @@ KINDS = {
     "utterance_mvn": ("asr", dict(normalize="utterance_mvn", normalize_conf={})),
     "no_ctc": (
         "asr",
-        dict(
-            decoder="transformer", decoder_conf=DECODER, model_conf=dict(ctc_weight=0.0)
-        ),
+        dict(decoder="transformer", decoder_conf=DECODER, model_conf=NO_CTC),
     ),
     "self_conditioned": (
         "asr",
@@ -97,7 +89,7 @@ KINDS = {
         ),
     ),
     "mask_ctc": ("asr", dict(model="maskctc", decoder="mlm", decoder_conf=DECODER)),
-    "transducer": ("asr", dict(TRANSDUCER, model_conf=dict(ctc_weight=0.0))),
+    "transducer": ("asr", dict(TRANSDUCER, model_conf=NO_CTC)),
     "transducer_ctc": ("asr", dict(TRANSDUCER, model_conf=dict(ctc_weight=0.3))),
     "multi_blank": (
         "asr",
@@ -159,8 +151,15 @@ KINDS["hubert"][1]["frontend_conf"] = dict(
 KINDS["w2v_bert"] = ("asr", {**KINDS["wavlm"][1]})
 KINDS["w2v_bert"][1].update(frontend="huggingface", frontend_conf=dict(model="./base"))
 PACKAGES = {"whisper": "whisper", "whisper_30_s": "whisper", "lora": "loralib"}
+TINY = dict(whisper_model="tiny.en")
+KINDS["whisper_whole"] = ("asr", {**KINDS["whisper"][1], "decoder": "whisper"})
+KINDS["whisper_whole"][1].update(decoder_conf=TINY, model_conf=NO_CTC)
+KINDS["whisper_front"] = ("asr", dict(frontend="whisper", frontend_conf=TINY))
+KINDS["whisper_front"][1].update(normalize=None, normalize_conf={})
+PACKAGES.update(dict.fromkeys(("whisper_whole", "whisper_front"), "whisper"))
 PACKAGES.update(wavlm="s3prl", hubert="s3prl", w2v_bert="transformers")
 WITHOUT_CTC = ("no_ctc", "transducer", "multi_blank", "asr_transducer")
+WITHOUT_CTC += ("whisper_whole",)
 
 
 def is_missing(kind):

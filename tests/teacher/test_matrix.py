@@ -15,6 +15,10 @@ from espnet_tutornet.teacher.listen import Listener, Source
 from espnet_tutornet.utils.espnet_task import has_ctc_branch
 
 LENGTHS = [40_000, 31_111]
+PADDING = {  # how they are asked: whom padding reaches, without it
+    **dict.fromkeys(("streaming", "whisper", "whisper_front", "wavlm"), "unpadded"),
+    **dict.fromkeys(("hybrid", "owsm", "owsm_ctc", "whisper_30_s"), "masked"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +85,8 @@ def test_a_published_teacher_says_what_espnet_says(brought, audio, monkeypatch):
     manifest = listener.manifest("two_byte", 0, top_k=50)
     if has_ctc:
         assert manifest.top_k == len(manifest.token_list)
+    if kind in PADDING:
+        assert listener.teacher.padding == PADDING[kind]
     if "owsm" in kind or "whisper" in kind:
         with pytest.raises(ValueError, match="^v: too long for the teacher, 480001"):
             list(listener.outputs(["v"], {"v": 480_001}))
