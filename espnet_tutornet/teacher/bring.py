@@ -111,6 +111,11 @@ def bring_files(
         FileNotFoundError: a file is missing.
         ValueError: the model cannot teach, or ``added`` does not suit it.
     """
+    if Path(config).resolve() == (Path(out_dir) / CONFIG).resolve():
+        raise ValueError(
+            f"{config} is where the teacher is to be brought, expected another place: "
+            "a training stays as it is. Give another --expdir or --teacher_dir."
+        )
     conf = read_yaml(config, "a teacher's config.yaml", f"Give the two by {PAIR}.")
     conf = resolve_paths(conf, [root] if root else _parents(config))
     block = {key: value for key, value in (added or {}).items() if value}
@@ -129,9 +134,10 @@ def bring_files(
         raise ValueError(f"{config}: {error}") from None
     with atomic_write(Path(out_dir) / CONFIG) as f:
         yaml.safe_dump(conf, f, sort_keys=False)
-    link = Path(out_dir) / MODEL
-    link.unlink(missing_ok=True)
-    link.symlink_to(Path(model).resolve())
+    link, target = Path(out_dir) / MODEL, Path(model).resolve()
+    if not link.is_symlink() or link.resolve() != target:
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
     return Path(out_dir) / CONFIG, link
 
 

@@ -156,6 +156,14 @@ def test_the_only_training_below_a_directory_is_brought(training, tmp_path):
     assert found == str(training / "exp/stats/feats_stats.npz"), "looked for upwards"
 
 
+def test_a_training_is_not_written_into(training):
+    before = (training / "exp/asr/config.yaml").read_text()
+    with pytest.raises(ValueError, match="is where the teacher is to be brought"):
+        bring_teacher(str(training / "exp/asr"), training / "exp/asr")
+    assert (training / "exp/asr/config.yaml").read_text() == before
+    assert not (training / "exp/asr/model.pth").is_symlink()
+
+
 def test_two_trainings_in_one_directory_are_refused(training, tmp_path):
     both = tmp_path / "exp"
     for name in ("a", "b"):
