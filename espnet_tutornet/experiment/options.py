@@ -88,7 +88,7 @@ class Options:
     unk_max: str = option("", "Most <unk> in the train or dev set, percent; empty: 1.")
     # Teacher
     teacher_asr_config: str = option("", "Train this; empty: the corpus'.", path=True)
-    teacher: str = option("", "Or bring one: a tag of the hub, a .zip, a directory,")
+    teacher: str = option("", "Or bring one: a tag, hf:NAME, a .zip, a directory,")
     teacher_asr_train_config: str = option("", "or ESPnet's config.yaml", path=True)
     teacher_asr_model_file: str = option("", "and .pth.", path=True)
     teacher_model: str = option("", "Which .pth of a directory; empty: as ESPnet.")
@@ -126,7 +126,7 @@ class Options:
     student_asr_config: str = option("", "One or more; empty: that of the corpus.")
     methods: str = option(
         "none skd kl rkd_task rkd_skd rkdoutput_skd",
-        "none, CRITERION, FORM_task or FORM_CRITERION; FORM begins with rkd. Overlays:",
+        "none, CRITERION, FORM_task, FORM_CRITERION; FORM: rkd... or copy... Overlays:",
     )
     rkd_config: str = option("conf/distill_rkd.yaml", "of rkd,", path=True)
     skd_config: str = option("conf/distill_skd.yaml", "of skd,", path=True)
