@@ -84,7 +84,7 @@ class Options:
     # Tokens
     token_type: str = option("char", "teacher: those of a brought one.", TOKEN_TYPES)
     nbpe: int = option(500, "Vocabulary size of bpe and unigram.")
-    student_tokens: str = option("", "The teacher's: all, or seen.", ("all", "seen"))
+    student_tokens: str = option("", "seen: what train_set uses.", ("all", "seen"))
     unk_max: str = option("", "Most <unk> in the train or dev set, percent; empty: 1.")
     # Teacher
     teacher_asr_config: str = option("", "Train this; empty: the corpus'.", path=True)
@@ -116,12 +116,18 @@ class Options:
         ("teacher", "all", "none"),
     )
     pseudo_labels: str = option("", "true: its text of unlabelled audio.", YES_OR_NO)
-    pseudo_text: str = option("", "Or a file text that others wrote.", path=True)
-    pseudo_inference_config: str = option("", "Of its; empty: the usual.", path=True)
+    pseudo_text: str = option(
+        "", "Or a Kaldi text that any recogniser wrote.", path=True
+    )
+    pseudo_inference_config: str = option("", "For it; empty: the usual.", path=True)
     pseudo_labelled: str = option("", "true: in place of transcripts, too.", YES_OR_NO)
-    pseudo_score_min: str = option("", "Least score per token; empty: any.")
-    pseudo_rate_slack: str = option("", "Of characters per second; empty: 1.25.")
-    pseudo_wer_max: str = option("", "Against transcripts, percent; empty: 10.")
+    pseudo_score_min: str = option(
+        "", "Least score per token, natural log; empty: any."
+    )
+    pseudo_rate_slack: str = option(
+        "", "Of characters per second, a factor; empty: 1.25."
+    )
+    pseudo_wer_max: str = option("", "WER against transcripts, percent; empty: 10.")
     # Students
     student_asr_config: str = option("", "One or more; empty: that of the corpus.")
     methods: str = option(
