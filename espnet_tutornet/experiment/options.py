@@ -116,17 +116,11 @@ class Options:
         ("teacher", "all", "none"),
     )
     pseudo_labels: str = option("", "true: its text of unlabelled audio.", YES_OR_NO)
-    pseudo_text: str = option(
-        "", "Or a Kaldi text that any recogniser wrote.", path=True
-    )
+    pseudo_text: str = option("", "Or a Kaldi text, of any recogniser.", path=True)
     pseudo_inference_config: str = option("", "For it; empty: the usual.", path=True)
     pseudo_labelled: str = option("", "true: in place of transcripts, too.", YES_OR_NO)
-    pseudo_score_min: str = option(
-        "", "Least score per token, natural log; empty: any."
-    )
-    pseudo_rate_slack: str = option(
-        "", "Of characters per second, a factor; empty: 1.25."
-    )
+    pseudo_score_min: str = option("", "Least log score per token; empty: any.")
+    pseudo_rate_slack: str = option("", "A factor, of characters/s; empty: 1.25.")
     pseudo_wer_max: str = option("", "WER against transcripts, percent; empty: 10.")
     # Students
     student_asr_config: str = option("", "One or more; empty: that of the corpus.")
