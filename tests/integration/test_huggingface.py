@@ -102,6 +102,7 @@ def test_a_hubert_with_a_ctc_head_teaches_posteriors_and_hidden_states(run, tmp_
         stage=9,
         stop_stage=9,
         seeds=2,
+        token_type="teacher",
         teacher_outputs="online",
     )
     log = here.exp / "student_rnn_rkd_seed2/train.log"

@@ -43,7 +43,7 @@ VOCAB = {"A": 0, "|": 1, "B": 2, "<unk>": 3, "</s>": 4, "<pad>": 5}
 SPELT = ["<blank>", "A", "<space>", "B", "<unk>", "<sos/eos>"]
 ROWS = [5, 0, 1, 2, 3, 4]
 CTC = dict(vocab_size=len(VOCAB), pad_token_id=5)
-LAYER_NORM = dict(feat_extract_norm="layer", do_stable_layer_norm=True)
+LAYER_NORM = dict(feat_extract_norm="layer", do_stable_layer_norm=True, conv_bias=True)
 # name -> class, arguments of its configuration, how it has to be asked
 KINDS = {
     "wav2vec2": ("Wav2Vec2ForCTC", {**SIZES, **CTC}, UNPADDED),
