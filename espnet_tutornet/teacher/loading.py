@@ -81,7 +81,8 @@ def load_model(
         raise RuntimeError(f"{config_file}: {error}") from error
     except ValueError as error:
         raise ValueError(f"{config_file}: {error}") from error
-    adapt(model, args)
+    if not is_huggingface(vars(args)):  # that has the face of an ASR model already
+        adapt(model, args)
     model.requires_grad_(False)
     stop_dropout(model)
     return model.eval(), args

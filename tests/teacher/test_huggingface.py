@@ -25,7 +25,7 @@ from espnet_tutornet.cache.manifest import fingerprint  # noqa: E402
 from espnet_tutornet.data.tokens import copy_teacher_tokens  # noqa: E402
 from espnet_tutornet.layers.independence import MASKED, UNPADDED  # noqa: E402
 from espnet_tutornet.teacher.bring import bring_teacher  # noqa: E402
-from espnet_tutornet.teacher.kinds import identity  # noqa: E402
+from espnet_tutornet.teacher.kinds import identity, padded_to  # noqa: E402
 from espnet_tutornet.teacher.loading import load_config  # noqa: E402
 from espnet_tutornet.teacher.online import OnlineTeacher  # noqa: E402
 from espnet_tutornet.teacher.safe_load import load_parameters  # noqa: E402
@@ -196,6 +196,7 @@ def test_whisper_refuses_what_is_longer_than_30_seconds(tmp_path):
     files = bring(tmp_path / "snapshot", tmp_path / "teacher")
     teacher = OnlineTeacher.from_files(*files, use_posteriors=False)
     long = dict(speech=torch.zeros(1, 480001), speech_lengths=torch.tensor([480001]))
+    assert padded_to(teacher.model) == 480000, "what a batch of it costs"
     with pytest.raises(ValueError, match="too long for the teacher, 480001 samples"):
         teacher(long)
 
