@@ -23,6 +23,7 @@ from espnet_tutornet.utils.snapshot import (
     HINT,
     WHISPER,
     describe_snapshot,
+    network_of,
     read_token_list,
 )
 from espnet_tutornet.utils.trained import CONFIG
@@ -163,7 +164,7 @@ def _build_network(encoder_conf: Mapping[str, Any]) -> nn.Module:
     """Build the network of a config.json; only classes of transformers itself."""
     import transformers
 
-    config = transformers.AutoConfig.for_model(**encoder_conf)
+    config = transformers.AutoConfig.for_model(**network_of(encoder_conf))
     if encoder_conf["model_type"] == WHISPER:
         from transformers.models.whisper.modeling_whisper import WhisperEncoder
 

@@ -7,7 +7,7 @@ library is enough.
 
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from espnet_tutornet.utils.reading import need_file
 
@@ -18,7 +18,7 @@ KINDS = ("wav2vec2", "hubert", "wavlm", WHISPER)  # model_type of config.json
 LOG_MEL = {"n_fft": 400, "hop_length": 160}  # Whisper's
 # keys of config.json that do not change what is said, or that name code
 LEFT_OUT = ("_name_or_path", "architectures", "auto_map", "dtype", "torch_dtype")
-LEFT_OUT += ("transformers_version", "_attn_implementation_autoset")
+LEFT_OUT += ("transformers_version", "quantization_config")
 HINT = "Give a directory that save_pretrained wrote, or a snapshot of the hub."
 
 
@@ -33,6 +33,25 @@ def is_huggingface(conf: Any) -> bool:
         (True, False)
     """
     return conf.get("toolkit") == TOOLKIT
+
+
+def network_of(config: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return what of a config.json decides what its network says, and no code's name.
+
+    An ``attn_implementation`` can be a kernel of the hub, which transformers would run.
+
+    Args:
+        config: content of config.json, or of ``encoder_conf``.
+
+    Example:
+        >>> network_of({"hidden_size": 16, "attn_implementation": "someone/kernel"})
+        {'hidden_size': 16}
+    """
+    return {
+        key: value
+        for key, value in config.items()
+        if key not in LEFT_OUT and "implementation" not in key
+    }
 
 
 def describe_snapshot(directory: Path, fs: Optional[int] = None) -> Dict[str, Any]:
@@ -73,7 +92,7 @@ def describe_snapshot(directory: Path, fs: Optional[int] = None) -> Dict[str, An
         "frontend": "log_mel" if kind == WHISPER else "waveform",
         "frontend_conf": front,
         "encoder": kind,
-        "encoder_conf": {k: v for k, v in found.items() if k not in LEFT_OUT},
+        "encoder_conf": network_of(found),
         "model_conf": {"ctc_weight": 0.0},
         "token_list": [],
         "token_type": "none",

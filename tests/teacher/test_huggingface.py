@@ -319,6 +319,20 @@ def test_code_of_a_snapshot_is_not_executed(snapshot, tmp_path):
     assert not trap.exists()
 
 
+def test_a_kernel_of_the_hub_is_not_asked_for(snapshot, tmp_path):
+    """Neither by a snapshot nor by a config.yaml that others wrote."""
+    keys = dict(attn_implementation="me/kernel", _attn_implementation="me/kernel")
+    change_json(snapshot / "config.json", **keys)
+    config, model = bring(snapshot, tmp_path / "teacher")
+    OnlineTeacher.from_files(config, model)
+    conf = yaml.safe_load(config.read_text())
+    assert not set(keys) & set(conf["encoder_conf"])
+    conf["encoder_conf"].update(keys)
+    config.write_text(yaml.safe_dump(conf))
+    teacher = OnlineTeacher.from_files(config, model)
+    assert teacher.model.network.config._attn_implementation in ("sdpa", "eager")
+
+
 def change_json(path, **changes):
     content = {**json.loads(path.read_text()), **changes}
     path.write_text(json.dumps(content))
