@@ -12,7 +12,7 @@ from espnet_tutornet.experiment.launcher import Launcher, run_command
 from espnet_tutornet.experiment.model_stages import ModelStages
 from espnet_tutornet.experiment.options import Options
 from espnet_tutornet.experiment.plan import Plan
-from espnet_tutornet.experiment.traits import is_best_path
+from espnet_tutornet.experiment.traits import is_best_path, is_transducer
 from espnet_tutornet.utils.environment import check_pair, list_versions
 from espnet_tutornet.utils.lock import hold
 
@@ -60,6 +60,12 @@ class Stages:
                     f"--{name} true: {options.inference_config} decodes whole "
                     "utterances on a CPU. Give a search of ESPnet's."
                 )
+        transducers = [each for each in self.layout.students if is_transducer(each)]
+        if options.use_streaming and transducers:
+            raise UsageError(
+                f"--use_streaming true: {transducers[0]} is a transducer, which "
+                "ESPnet's asr_inference_streaming does not decode. Leave it out."
+            )
         if options.teacher_dir:
             self._link_teacher()
 

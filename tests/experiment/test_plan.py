@@ -428,3 +428,10 @@ def test_a_set_with_a_moment_of_audio_is_decoded_by_ours(recipe):
         lengths.write_text(f"u1 9000\nu2 {shortest}\n")
         (job,) = Commands(made).decode_jobs("a_none_seed1", ["test_clean"])
         assert job.module == f"{host}.bin.asr_inference"
+
+
+def test_a_transducer_is_not_decoded_in_chunks(recipe):
+    Path("conf/train_t.yaml").write_text("{encoder: rnn, decoder: transducer}")
+    made = plan("none", student_asr_config="conf/train_t.yaml", use_streaming=True)
+    with pytest.raises(UsageError, match="conf/train_t.yaml is a transducer"):
+        Stages(made.options).check()
