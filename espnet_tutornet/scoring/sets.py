@@ -1,6 +1,7 @@
 """Score the decoded sets of an experiment, once each, and hold one to a limit."""
 
 import json
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -52,8 +53,8 @@ def score_sets(
     if nj < 2 or len(decode_dirs) < 2:
         return sum(tqdm(map(one, decode_dirs), **bar))
     # forks: nothing here has threads, and a new interpreter costs more than a set
-    with get_context("fork").Pool(min(nj, len(decode_dirs))) as pool:
-        return sum(tqdm(pool.imap_unordered(one, decode_dirs), **bar))
+    with ProcessPoolExecutor(min(nj, len(decode_dirs)), get_context("fork")) as pool:
+        return sum(tqdm(pool.map(one, decode_dirs), **bar))
 
 
 def score_set(

@@ -224,7 +224,10 @@ def test_a_changed_weight_retrains_only_what_uses_it(repeated, finished, call, c
             ["--methods", "rkdmask_kl", "--conf_dir", "elsewhere"],
             "rkdmask_kl needs elsewhere/distill_rkdmask.yaml, which is not there",
         ),
-        (["--token_type", "teacher"], "--token_type teacher takes over tokens of a teacher"),
+        (
+            ["--token_type", "teacher"],
+            "--token_type teacher takes over tokens of a teacher",
+        ),
         (
             ["--use_streaming", "true", "--inference_config", BEST_PATH],
             f"{BEST_PATH} decodes whole utterances",
