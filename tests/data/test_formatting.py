@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from espnet_tutornet.data import formatting
-from espnet_tutornet.data.corpora.librispeech import read_split
+from espnet_tutornet.data.corpora.librispeech import AUDIO_SUFFIXES, read_split
 from espnet_tutornet.data.data_dir import RawUtterance, Utterance
 from espnet_tutornet.data.formatting import check_disk, format_sets
 
@@ -324,13 +324,13 @@ def test_an_id_with_a_space_of_any_kind_is_named(tmp_path, chapter, char):
         read_split(tmp_path, "train-clean", needs_text=False)
 
 
-@pytest.mark.parametrize("suffix", [".m4a", ".MP3"])
+@pytest.mark.parametrize("suffix", [".m4a", ".WMA"])
 def test_audio_of_a_format_that_is_not_accepted_is_named(tmp_path, chapter, suffix):
     """It was a transcript without audio, and the audio lay beside it."""
     (chapter / "10-2-0001.wav").rename(chapter / f"10-2-0001{suffix}")
     with pytest.raises(ValueError, match="10-2-0001: a transcript without") as error:
         _format(tmp_path)
-    expected = f"{suffix} is not accepted, but .flac, .ogg, .opus, .wav. Convert"
+    expected = f"{suffix} is not accepted, but {', '.join(AUDIO_SUFFIXES)}. Convert"
     assert f"10-2-0001{suffix}: {expected}" in str(error.value)
 
 
@@ -341,3 +341,12 @@ def test_opus_is_read(tmp_path, chapter):
     soundfile.write(path, noise, 8000, format="OGG", subtype="OPUS")
     assert _format(tmp_path)[0][1].num_samples == 1600
     assert len(soundfile.read(path)[0]) == 1600
+
+
+def test_mp3_is_written_as_flac_of_the_same_length(tmp_path, chapter):
+    (chapter / "10-2-0001.wav").unlink()
+    noise = np.random.default_rng(0).normal(scale=0.1, size=16000)
+    soundfile.write(chapter / "10-2-0001.mp3", noise, 8000)
+    found = _format(tmp_path)[0][1]
+    assert found.wav.endswith(".flac") and found.num_samples == 16000
+    assert len(soundfile.read(found.wav)[0]) == 16000

@@ -7,7 +7,8 @@ from typing import Dict, List, Tuple, Union
 from espnet_tutornet.data.data_dir import RawUtterance, raise_problems, read_two_columns
 from espnet_tutornet.data.invisible import find_invisible, is_blank
 
-AUDIO_SUFFIXES = (".flac", ".ogg", ".opus", ".wav")
+# of what soundfile reads; compressed with a loss or not
+AUDIO_SUFFIXES = (".aiff", ".flac", ".mp3", ".ogg", ".opus", ".sph", ".wav")
 
 
 def list_splits(corpus_dir: Union[str, Path]) -> List[str]:
@@ -28,7 +29,8 @@ def read_split(
 ) -> List[RawUtterance]:
     """Find audio, ``<split>/<speaker>/<chapter>/<speaker>-<chapter>-<utt>.flac``.
 
-    Or .ogg, .opus, .wav. A cut Ogg file is shorter; nothing here can tell.
+    Or another of ``AUDIO_SUFFIXES``. A cut Ogg or MP3 file is shorter; nothing here can
+    tell.
 
     Transcripts come from ``<speaker>-<chapter>.trans.txt`` beside the audio; without
     ``needs_text`` such files are not opened, and every transcript is empty.

@@ -101,3 +101,15 @@ def test_name_that_does_not_fit_its_directory(tmp_path, chapter):
     _audio(chapter / "11-2-0000.flac")
     with pytest.raises(ValueError, match="11-2-0000.flac: .* begins with 10-2-"):
         read_split(tmp_path, "train-clean")
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".opus", ".aiff", ".sph"])
+def test_what_soundfile_reads_is_taken(tmp_path, chapter, suffix):
+    written = {".sph": "NIST", ".opus": "OGG"}.get(suffix, suffix[1:].upper())
+    subtype = "OPUS" if suffix == ".opus" else None
+    path = chapter / f"10-2-0001{suffix}"
+    (chapter / "10-2-0001.wav").unlink()
+    soundfile.write(path, np.zeros(8000), 8000, format=written, subtype=subtype)
+    found = read_split(tmp_path, "train-clean")[1]
+    assert (found.utt_id, found.audio) == ("10-2-0001", str(path))
+    assert soundfile.info(found.audio).samplerate == 8000
