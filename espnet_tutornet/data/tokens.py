@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Callable, Iterable, List, Optional, Sequence, Tuple, Union
 
 import sentencepiece
-import yaml
 
 from espnet_tutornet.data.data_dir import check_replaceable, read_two_columns
 from espnet_tutornet.utils.files import atomic_dir
+from espnet_tutornet.utils.reading import read_yaml
 
 BLANK, UNK, SPACE, SOS_EOS = "<blank>", "<unk>", "<space>", "<sos/eos>"
 ENCODED = "char, bpe or word"  # what texts are encoded by
@@ -139,16 +139,12 @@ def copy_teacher_tokens(
         ValueError: the config has no usable token list, its sentencepiece model does
             not know the tokens, or the text holds no transcripts.
     """
-    config = Path(config)
-    try:
-        args = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{config}: is not yaml ({error}).") from error
-    missing = {"token_list", "token_type"} - set(args if isinstance(args, dict) else ())
+    config, whose = Path(config), "config.yaml of a trained ESPnet ASR model"
+    args = read_yaml(config, f"the {whose}", "Give its path.")
+    missing = {"token_list", "token_type"} - set(args)
     if missing:
         raise ValueError(
-            f"{config}: has no {', '.join(sorted(missing))}. "
-            "Expected the config.yaml of a trained ESPnet ASR model."
+            f"{config}: has no {', '.join(sorted(missing))}. " f"Expected the {whose}."
         )
     tokens, token_type = args["token_list"], args["token_type"]
     if token_type not in ("char", "bpe", "word"):

@@ -4,11 +4,11 @@ from pathlib import Path
 from string import Template
 from typing import Dict
 
-import yaml
 from tabulate import tabulate
 
 from espnet_tutornet.experiment.methods import name_method
 from espnet_tutornet.experiment.results import Run
+from espnet_tutornet.utils.reading import read_yaml
 
 CARD = "MODEL_CARD.md"
 # key of an exported configuration whose encoder stock ESPnet does not have
@@ -136,11 +136,7 @@ def format_count(count: float) -> str:
 
 
 def _read_yaml(path: Path) -> Dict:
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no {path}: expected an exported student. Run stage 10 or 11."
-        )
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return read_yaml(path, "an exported student", "Run stage 10 or 11.")
 
 
 def _origin(run: Run) -> str:

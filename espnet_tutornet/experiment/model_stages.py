@@ -12,7 +12,6 @@ from espnet_tutornet.experiment.launcher import Launcher
 from espnet_tutornet.experiment.layout import name_config
 from espnet_tutornet.experiment.plan import Plan, Run
 from espnet_tutornet.experiment.tables import format_size
-from espnet_tutornet.experiment.training import read_yaml
 from espnet_tutornet.experiment.traits import (
     check_writes_text,
     posteriors_to_keep,
@@ -20,6 +19,7 @@ from espnet_tutornet.experiment.traits import (
 )
 from espnet_tutornet.jobs.job import Job
 from espnet_tutornet.utils.files import atomic_write
+from espnet_tutornet.utils.reading import read_yaml
 
 CHECK = "check"  # directory of stage 7's decodings, in that of the teacher
 

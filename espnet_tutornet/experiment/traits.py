@@ -6,8 +6,8 @@ from typing import Any, Dict, List, Sequence
 
 from espnet_tutornet.experiment.fields import UsageError
 from espnet_tutornet.experiment.methods import Method
-from espnet_tutornet.experiment.training import read_yaml
 from espnet_tutornet.utils.espnet_task import find_task, has_ctc_branch
+from espnet_tutornet.utils.reading import read_yaml
 from espnet_tutornet.utils.snapshot import is_huggingface
 
 OURS, STOCK = "espnet_tutornet.bin", "espnet2.bin"

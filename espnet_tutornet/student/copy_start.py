@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from espnet_tutornet.data.tokens import read_tokens
-from espnet_tutornet.experiment.training import read_yaml
 from espnet_tutornet.student.untrained import build_untrained, quietly
 from espnet_tutornet.teacher.loading import load_model
 from espnet_tutornet.utils.config import check_keys
 from espnet_tutornet.utils.files import atomic_write
+from espnet_tutornet.utils.reading import read_yaml
 
 KEYS = ("copy_layers",)  # of the overlay of a form
 BLOCK = re.compile(r"(encoder\.encoders|decoder\.decoders)\.(\d+)\.(.*)")

@@ -16,6 +16,7 @@ from espnet_tutornet.teacher.loading import build_filled
 from espnet_tutornet.teacher.names import ParametersMismatch, portable_names
 from espnet_tutornet.teacher.safe_load import load_parameters
 from espnet_tutornet.utils.files import atomic_dir
+from espnet_tutornet.utils.reading import read_yaml
 
 # Where this training read and wrote: nobody else has these paths.
 LOCAL_KEYS = (
@@ -59,11 +60,7 @@ def export_student(expdir: Path, checkpoint: str) -> Path:
     """
     out_dir = expdir / "export"
     config_file = expdir / "config.yaml"
-    if not config_file.is_file():
-        raise FileNotFoundError(
-            f"no {config_file}: expected a finished training. Run its stage first."
-        )
-    conf = yaml.safe_load(config_file.read_text(encoding="utf-8"))
+    conf = read_yaml(config_file, "a finished training", "Run its stage first.")
     state_dict = student_state_dict(load_parameters(expdir / checkpoint))
     model = _fill(conf, state_dict, expdir / checkpoint)
     state_dict = portable_names(model, state_dict)

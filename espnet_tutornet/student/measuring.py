@@ -20,7 +20,6 @@ import torch
 from espnet_tutornet.data.data_dir import read_two_columns
 from espnet_tutornet.experiment.card import format_count
 from espnet_tutornet.experiment.results import SIZE_KEYS, read_json
-from espnet_tutornet.experiment.training import read_yaml
 from espnet_tutornet.layers.probe import probe_model
 from espnet_tutornet.student.best_path import TooShort, find_best_path
 from espnet_tutornet.student.cost import (
@@ -33,6 +32,7 @@ from espnet_tutornet.student.cost import (
 from espnet_tutornet.student.untrained import build_untrained
 from espnet_tutornet.teacher.loading import load_config, load_model
 from espnet_tutornet.utils.files import atomic_write
+from espnet_tutornet.utils.reading import read_yaml
 
 HEADER = ["Configuration", "Encoder", "Parameters", "MACs/s", "float32", "int8"]
 HEADER += ["Frame shift"]

@@ -13,6 +13,7 @@ from espnet_tutornet.experiment.card import CARD, format_card
 from espnet_tutornet.experiment.layout import name_decoding
 from espnet_tutornet.experiment.results import Run, read_runs
 from espnet_tutornet.utils.files import atomic_write
+from espnet_tutornet.utils.reading import read_yaml
 
 
 def write_card(
@@ -30,7 +31,7 @@ def write_card(
         ValueError: a file does not hold what it should.
     """
     inference = name_decoding(inference_config)
-    decoding = yaml.safe_load(inference_config.read_text(encoding="utf-8"))
+    decoding = read_yaml(inference_config, "a decoding")
     if sim_chunk_length is not None:
         decoding["sim_chunk_length"] = sim_chunk_length
     found, _ = read_runs(expdir.parent)
@@ -77,8 +78,7 @@ def pack_student(expdir: Path) -> Path:
         shutil.copytree(export, work)
         if (expdir / CARD).is_file():
             shutil.copy(expdir / CARD, work)
-        text = (work / "config.yaml").read_text(encoding="utf-8")
-        conf = _strip(yaml.safe_load(text), f"{export}/")
+        conf = _strip(read_yaml(work / "config.yaml"), f"{export}/")
         (work / "config.yaml").write_text(
             yaml.safe_dump(conf, sort_keys=False), encoding="utf-8"
         )

@@ -11,10 +11,11 @@ from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.tasks.asr import ASRTask
 
 import espnet_tutornet.encoder.register  # noqa: F401
-from espnet_tutornet.experiment.training import fill_frontend, read_yaml
+from espnet_tutornet.experiment.training import fill_frontend
 from espnet_tutornet.layers.rnnt_loss import provide_rnnt_loss
 from espnet_tutornet.teacher.kinds import sampling_rate
 from espnet_tutornet.teacher.tasks import complete_arguments
+from espnet_tutornet.utils.reading import read_yaml
 
 SPECIAL = ("<blank>", "<unk>", "<sos/eos>")
 

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 from typing import Optional
 
-import yaml
 from distributed import Client, get_worker
 
 from espnet_tutornet.utils.extras import needs_extra
+from espnet_tutornet.utils.reading import read_yaml
 
 BACKENDS = ("local", "slurm", "pbs")
 
@@ -45,7 +45,7 @@ def start_cluster(backend: str, nj: int, conf: Optional[Path] = None):
         "slurm": dask_jobqueue.SLURMCluster,
         "pbs": dask_jobqueue.PBSCluster,
     }
-    arguments = yaml.safe_load(conf.read_text(encoding="utf-8")) if conf else {}
+    arguments = read_yaml(conf) if conf else {}
     cluster = kinds[backend](**{"cores": 1, "memory": "4GB", **arguments})
     cluster.scale(nj)
     return cluster

@@ -232,9 +232,12 @@ def test_missing_or_broken_teacher_files_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="no.model: named in .*config.yaml"):
         copy_teacher_tokens(config, tmp_path / "out")
     config.write_text("a: [")
-    with pytest.raises(ValueError, match="config.yaml: is not yaml"):
+    with pytest.raises(ValueError, match="config.yaml, line 1: expected yaml"):
         copy_teacher_tokens(config, tmp_path / "out")
     config.write_text("just text")
+    with pytest.raises(ValueError, match="expected a yaml mapping, got str"):
+        copy_teacher_tokens(config, tmp_path / "out")
+    config.write_text("lr: 1.0")
     with pytest.raises(ValueError, match="has no token_list, token_type"):
         copy_teacher_tokens(config, tmp_path / "out")
     with pytest.raises(FileNotFoundError):
