@@ -226,7 +226,7 @@ def test_a_changed_weight_retrains_only_what_uses_it(repeated, finished, call, c
         ),
         (
             ["--token_type", "teacher"],
-            "--token_type teacher takes over tokens of a teacher",
+            "--token_type teacher is of a teacher that is brought",
         ),
         (
             ["--use_streaming", "true", "--inference_config", BEST_PATH],
