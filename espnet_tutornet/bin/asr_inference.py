@@ -10,7 +10,7 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Any, Dict, List, Mapping, Tuple
 
 from espnet2.bin import asr_inference, asr_transducer_inference
 
@@ -44,40 +44,43 @@ def main(cmd=None):
     """
     words = list(sys.argv[1:] if cmd is None else cmd)
     args = get_parser().parse_args(words)
+    conf: Dict[str, Any] = {}
     if args.asr_train_config:
-        decoder = getattr(load_config(args.asr_train_config), "decoder", None)
-        provide_rnnt_loss(decoder)
-    wavs, short = _find_short(args)
+        conf = vars(load_config(args.asr_train_config))
+        provide_rnnt_loss(conf.get("decoder"))
+    wavs, short = _find_short(args, conf)
     with tempfile.TemporaryDirectory() as directory:
         if short:
             path = Path(directory, "utterances")
             path.write_text("".join(f"{i} x\n" for i in wavs if i not in short))
             words += ["--key_file", str(path)]
         if len(short) < len(wavs) or not wavs:
-            _decode(args, words)
+            _decode(words, conf if args.asr_model_file else {})
     if short:
         add_empty(Path(args.output_dir, "1best_recog"), short)
         print(describe(short))
 
 
-def _decode(args: argparse.Namespace, words: List[str]) -> None:
-    if not args.asr_train_config or not args.asr_model_file:
+def _decode(words: List[str], conf: Mapping[str, Any]) -> None:
+    """Run ESPnet's search; without a configuration it finds the model by itself."""
+    if not conf:
         asr_inference.main(words)
         return
-    transducer = find_task(vars(load_config(args.asr_train_config))) == "asr_transducer"
+    transducer = find_task(conf) == "asr_transducer"
     with espnet_loads_so():
         (asr_transducer_inference if transducer else asr_inference).main(words)
 
 
-def _find_short(args: argparse.Namespace) -> Tuple[Dict[str, str], List[str]]:
+def _find_short(
+    args: argparse.Namespace, conf: Mapping[str, Any]
+) -> Tuple[Dict[str, str], List[str]]:
     """Return audio by utterance and who is too short, where both can be told."""
     data = args.data_path_and_name_and_type
-    if not args.asr_train_config or len(data) != 1 or data[0][2] != "sound":
+    if not conf or len(data) != 1 or data[0][2] != "sound":
         return {}, []
     wavs = read_two_columns(data[0][0])
     if args.key_file:
         wavs = {i: wavs[i] for i in read_two_columns(args.key_file) if i in wavs}
-    conf = vars(load_config(args.asr_train_config))
     return wavs, find_short(wavs, half_window(conf))
 
 
