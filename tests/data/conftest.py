@@ -6,6 +6,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from noise_files import write_audio
 
 CORPORA = Path(__file__).resolve().parents[3] / "shared/corpora"
 
@@ -50,3 +51,15 @@ def fsdd_archive():
 def digits_corpus():
     """Return the digits as they are to be built."""
     return _corpus("TUTORNET_DIGITS", "digits")
+
+
+@pytest.fixture
+def chapter(tmp_path):
+    """A split of three utterances in LibriSpeech's layout; one of its chapters."""
+    chapter = tmp_path / "train-clean/10/2"
+    write_audio(chapter / "10-2-0000.flac", 0.1)
+    write_audio(chapter / "10-2-0001.wav", 0.2)
+    write_audio(tmp_path / "train-clean/9/1/9-1-0000.ogg", 0.5)
+    (chapter / "10-2.trans.txt").write_text("10-2-0000 ONE\n10-2-0001  TWO   SIX\n")
+    (tmp_path / "train-clean/9/1/9-1.trans.txt").write_text("9-1-0000 THREE\n")
+    return chapter

@@ -5,29 +5,12 @@ import subprocess
 import numpy as np
 import pytest
 import soundfile
+from noise_files import write_audio
 
 from espnet_tutornet.data import formatting
 from espnet_tutornet.data.corpora.librispeech import AUDIO_SUFFIXES, read_split
 from espnet_tutornet.data.data_dir import RawUtterance, Utterance
 from espnet_tutornet.data.formatting import check_disk, format_sets
-
-
-def _audio(path, seconds=0.1, fs=8000, channels=1):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shape = (int(seconds * fs), channels)
-    noise = np.random.default_rng(0).normal(scale=0.1, size=shape)
-    soundfile.write(path, noise, fs)
-
-
-@pytest.fixture
-def chapter(tmp_path):
-    chapter = tmp_path / "train-clean/10/2"
-    _audio(chapter / "10-2-0000.flac", 0.1)
-    _audio(chapter / "10-2-0001.wav", 0.2)
-    _audio(tmp_path / "train-clean/9/1/9-1-0000.ogg", 0.5)
-    (chapter / "10-2.trans.txt").write_text("10-2-0000 ONE\n10-2-0001  TWO   SIX\n")
-    (tmp_path / "train-clean/9/1/9-1.trans.txt").write_text("9-1-0000 THREE\n")
-    return chapter
 
 
 def _format(tmp_path, fs=None, channel="mix"):
@@ -49,7 +32,7 @@ def test_what_needs_no_change_is_named_as_it_is(tmp_path, chapter):
 
 
 def test_a_rate_that_is_given_resamples(tmp_path, chapter):
-    _audio(chapter / "10-2-0001.wav", fs=11025)
+    write_audio(chapter / "10-2-0001.wav", fs=11025)
     utterances, fs = _format(tmp_path, 8000)
     assert fs == 8000 and [utt.num_samples for utt in utterances] == [800, 800, 4000]
     wavs = [utt.wav for utt in utterances]
@@ -72,7 +55,7 @@ def _watch(monkeypatch):
     return opened
 
 
-def test_a_second_call_opens_no_audio(tmp_path, chapter, monkeypatch):
+def test_a_second_call_opens_nowrite_audio(tmp_path, chapter, monkeypatch):
     first = _format(tmp_path, 16000)
     opened = _watch(monkeypatch)
     assert _format(tmp_path, 16000) == first and opened == []
@@ -83,14 +66,14 @@ def test_only_what_is_new_or_gone_or_changed_is_done(tmp_path, chapter, monkeypa
     utterances, _ = _format(tmp_path, 16000)
     os.remove(utterances[0].wav)
     os.truncate(utterances[2].wav, 100)
-    _audio(chapter / "10-2-0002.wav", 0.3)
+    write_audio(chapter / "10-2-0002.wav", 0.3)
     with (chapter / "10-2.trans.txt").open("a") as f:
         f.write("10-2-0002 NEW\n")
     opened = _watch(monkeypatch)
     again, _ = _format(tmp_path, 16000)
     assert sorted(set(opened)) == ["10-2-0000.flac", "10-2-0002.wav", "9-1-0000.ogg"]
     assert [utt.num_samples for utt in again] == [1600, 3200, 4800, 8000]
-    _audio(chapter / "10-2-0001.wav", 0.4)
+    write_audio(chapter / "10-2-0001.wav", 0.4)
     assert _format(tmp_path, 16000)[0][1].num_samples == 6400
 
 
@@ -126,7 +109,7 @@ def test_a_kill_loses_nothing_that_was_done(tmp_path, chapter, monkeypatch):
 
 
 def test_the_rate_of_auto_is_strict_after_a_rate_that_was_given(tmp_path, chapter):
-    _audio(chapter / "10-2-0001.wav", fs=11025)
+    write_audio(chapter / "10-2-0001.wav", fs=11025)
     _format(tmp_path, 8000)
     with pytest.raises(ValueError, match="sampling rate 11025 Hz, expected 8000 Hz"):
         _format(tmp_path)
@@ -135,7 +118,7 @@ def test_the_rate_of_auto_is_strict_after_a_rate_that_was_given(tmp_path, chapte
 @pytest.mark.parametrize("channel", ["mix", "1"])
 def test_channels_have_directories_of_their_own(tmp_path, chapter, channel):
     for path in [*chapter.glob("*.*[cv]"), *tmp_path.glob("*/9/1/*.ogg")]:
-        _audio(path, channels=2)
+        write_audio(path, channels=2)
     utterances, _ = _format(tmp_path, None, channel)
     folder = "8000" if channel == "mix" else "8000_1"
     assert f"/audio/train/{folder}/" in utterances[0].wav
@@ -217,7 +200,7 @@ def test_a_disk_that_is_too_small_is_named_with_both_sizes(tmp_path, capsys):
 
 
 def test_sampling_rates_must_agree_where_none_is_given(tmp_path, chapter):
-    _audio(chapter / "10-2-0001.wav", fs=11025)
+    write_audio(chapter / "10-2-0001.wav", fs=11025)
     with pytest.raises(
         ValueError,
         match=r"10-2-0001.wav: sampling rate 11025 Hz, expected 8000 Hz, that of the "
@@ -231,7 +214,7 @@ def test_corrupt_cut_and_empty_audio_come_in_one_error(tmp_path, chapter):
     (chapter / "10-2-0000.flac").write_bytes(whole[: len(whole) * 9 // 10])
     ogg = tmp_path / "train-clean/9/1/9-1-0000.ogg"
     ogg.write_bytes(b"no audio")
-    _audio(ogg.with_name("9-1-0001.wav"), seconds=0)
+    write_audio(ogg.with_name("9-1-0001.wav"), seconds=0)
     (ogg.parent / "9-1.trans.txt").write_text("9-1-0000 A\n9-1-0001 B\n")
     with pytest.raises(ValueError, match=r"10-2-0000.flac: cannot be read \(") as error:
         _format(tmp_path, 8000)

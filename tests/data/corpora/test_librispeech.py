@@ -1,27 +1,10 @@
 import numpy as np
 import pytest
 import soundfile
+from noise_files import write_audio
 
 from espnet_tutornet.data.corpora.librispeech import list_splits, read_split
 from espnet_tutornet.data.data_dir import RawUtterance
-
-
-def _audio(path, seconds=0.1, fs=8000, channels=1):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shape = (int(seconds * fs), channels)
-    noise = np.random.default_rng(0).normal(scale=0.1, size=shape)
-    soundfile.write(path, noise, fs)
-
-
-@pytest.fixture
-def chapter(tmp_path):
-    chapter = tmp_path / "train-clean/10/2"
-    _audio(chapter / "10-2-0000.flac", 0.1)
-    _audio(chapter / "10-2-0001.wav", 0.2)
-    _audio(tmp_path / "train-clean/9/1/9-1-0000.ogg", 0.5)
-    (chapter / "10-2.trans.txt").write_text("10-2-0000 ONE\n10-2-0001  TWO   SIX\n")
-    (tmp_path / "train-clean/9/1/9-1.trans.txt").write_text("9-1-0000 THREE\n")
-    return chapter
 
 
 def test_read_split_gives_sorted_utterances(tmp_path, chapter):
@@ -72,7 +55,7 @@ def test_missing_corpus_and_split(tmp_path, chapter):
 
 def test_transcript_without_audio_and_audio_without_transcript(tmp_path, chapter):
     (chapter / "10-2-0001.wav").unlink()
-    _audio(chapter / "10-2-0007.flac")
+    write_audio(chapter / "10-2-0007.flac")
     with pytest.raises(ValueError, match="10-2-0001: a transcript without audio") as e:
         read_split(tmp_path, "train-clean")
     assert "10-2-0007.flac: no transcript line" in str(e.value)
@@ -85,7 +68,7 @@ def test_empty_transcript(tmp_path, chapter):
 
 
 def test_duplicated_ids(tmp_path, chapter):
-    _audio(chapter / "10-2-0000.wav")
+    write_audio(chapter / "10-2-0000.wav")
     with pytest.raises(ValueError, match="10-2-0000 comes twice: .*flac, .*wav"):
         read_split(tmp_path, "train-clean")
     (chapter / "10-2-0000.wav").unlink()
@@ -98,7 +81,7 @@ def test_duplicated_ids(tmp_path, chapter):
 
 
 def test_name_that_does_not_fit_its_directory(tmp_path, chapter):
-    _audio(chapter / "11-2-0000.flac")
+    write_audio(chapter / "11-2-0000.flac")
     with pytest.raises(ValueError, match="11-2-0000.flac: .* begins with 10-2-"):
         read_split(tmp_path, "train-clean")
 
